@@ -1,0 +1,56 @@
+# Every command of the project. Run one as `uv run just <recipe>`: that makes the environment too.
+
+set positional-arguments
+
+# List the recipes
+[private]
+default:
+    @just --list --unsorted
+
+# Run the demo: a shop whose resources live exactly as long as each of its workers
+[group('run')]
+demo *options:
+    python examples/shop/demo.py "$@"
+
+# Run the whole test suite; options go to pytest
+[group('test')]
+test *options:
+    python -X dev -m pytest "$@"
+
+# Run the core's tests on every pair of Python and Django (--quick: the lowest and the highest)
+[group('test')]
+test-versions *options:
+    python -m tools.test_versions "$@"
+
+# Run test-versions; all pairs together must cover every line and branch
+[group('test')]
+coverage: test-versions
+    coverage combine --quiet
+    coverage report --fail-under=100
+
+# Check the style of the code
+[group('check')]
+lint:
+    ruff check
+    ruff format --check
+    just --fmt --check
+
+# Check the types, as the lowest and the highest Python see them
+[group('check')]
+types:
+    mypy --python-version 3.10
+    mypy --python-version 3.14
+    pyright --pythonversion 3.10
+    pyright --pythonversion 3.14
+
+# Put the code into the project's style
+[group('change')]
+format:
+    ruff check --fix
+    ruff format
+    just --fmt
+
+# Pin what uv resolves (--upgrade: to the newest versions, --check: change nothing, compare)
+[group('change')]
+pins *options:
+    python -m tools.pins "$@"

@@ -1,0 +1,18 @@
+"""The Django app: optional, for the discovery of ``lifespan.py`` modules at setup."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+from .project import discover
+
+
+class LifespanConfig(AppConfig):
+    """Imports the ``lifespan`` module of every installed Django app when Django is set up."""
+
+    name = "django_asgi_lifespan"
+    verbose_name = "ASGI lifespan"
+
+    def ready(self) -> None:
+        """Declare what the modules declare."""
+        discover()

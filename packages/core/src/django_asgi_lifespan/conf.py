@@ -1,0 +1,90 @@
+"""The project's settings: one optional dictionary, ``ASGI_LIFESPAN``."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+__all__ = ("LifespanSettings", "lifespan_settings")
+
+
+@dataclasses.dataclass(frozen=True)
+class LifespanSettings:
+    """The validated content of ``settings.ASGI_LIFESPAN``, defaults filled in.
+
+    Attributes:
+        startup_timeout: seconds for the whole startup; None sets no limit.
+        shutdown_timeout: seconds for the whole shutdown; None sets no limit.
+        autodiscover: whether the ``lifespan`` module of every installed Django app is imported.
+        adapters: dotted names of further server adapters.
+    """
+
+    startup_timeout: float | None = None
+    shutdown_timeout: float | None = 20.0
+    autodiscover: bool = True
+    adapters: tuple[str, ...] = ()
+
+
+def timeout(value: object) -> float | None:
+    """Return *value* as seconds, or None for no limit; raise ValueError for anything else."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ValueError("a positive number of seconds, or None for no limit")
+    return float(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("True or False")
+    return value
+
+
+def _names(value: object) -> tuple[str, ...]:
+    names = cast("tuple[object, ...]", value if isinstance(value, (list, tuple)) else (None,))
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("a list of dotted module names")
+    return cast("tuple[str, ...]", tuple(names))
+
+
+_READERS: dict[str, Callable[[object], Any]] = {
+    "STARTUP_TIMEOUT": timeout,
+    "SHUTDOWN_TIMEOUT": timeout,
+    "AUTODISCOVER": _flag,
+    "ADAPTERS": _names,
+}
+
+
+def lifespan_settings() -> LifespanSettings:
+    """Return the settings as they are now.
+
+    Raises:
+        ImproperlyConfigured: for an unknown key or a value of the wrong type.
+    """
+    given = cast("dict[str, object]", getattr(settings, "ASGI_LIFESPAN", {}))
+    if not isinstance(cast("object", given), dict):
+        raise ImproperlyConfigured(
+            f"ASGI_LIFESPAN is {given!r}; it must be a dictionary with the keys "
+            f"{', '.join(_READERS)}, all optional."
+        )
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        reader = _READERS.get(key)
+        if reader is None:
+            close = difflib.get_close_matches(str(key), _READERS, n=1)
+            hint = f"Did you mean {close[0]!r}? " if close else ""
+            raise ImproperlyConfigured(
+                f"ASGI_LIFESPAN has no key {key!r}. {hint}The keys are {', '.join(_READERS)}."
+            )
+        try:
+            values[key.lower()] = reader(value)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"ASGI_LIFESPAN[{key!r}] is {value!r}; it must be {error}."
+            ) from None
+    return LifespanSettings(**values)

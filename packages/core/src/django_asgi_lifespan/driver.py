@@ -1,0 +1,169 @@
+"""The server side of the lifespan protocol, version 2.0: runs the lifespan of any application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any
+
+from .errors import (
+    LifespanFailedError,
+    LifespanProtocolError,
+    LifespanUnsupportedError,
+    ShutdownFailedError,
+    StartupFailedError,
+    describe,
+)
+from .protocol import Message, Scope
+
+__all__ = ("Application", "LifespanDriver")
+
+logger = logging.getLogger("django_asgi_lifespan")
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class LifespanDriver:
+    """Starts and stops the lifespan of an ASGI application, as a server does; to be used once.
+
+    ``async with LifespanDriver(application) as state:`` starts up, and shuts down at its end;
+    ``startup()`` and ``shutdown()`` do it apart. The application runs in a task of its own.
+    No time limit is set: cancel the caller, and the application is cancelled and waited for.
+
+    Attributes:
+        state: the ``scope["state"]`` of the lifespan, of which every request gets a shallow copy.
+
+    Source: "Lifespan Protocol" of the ASGI specification, version 2.0.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self.state: dict[str, Any] = {}
+        self._application = application
+        self._phase = "startup"
+        self._over = False
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._answer: asyncio.Future[Message]
+        self._idle: asyncio.Future[None]
+        self._task: asyncio.Task[None]
+
+    async def startup(self) -> None:
+        """Return when the application has started up.
+
+        Raises:
+            StartupFailedError: with the message of the application, which has ended.
+            LifespanUnsupportedError: the application ended without an answer.
+            LifespanProtocolError: the application sent what the specification does not allow.
+        """
+        loop = asyncio.get_running_loop()
+        self._idle = loop.create_future()
+        scope: Scope = {
+            "type": "lifespan",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "state": self.state,
+        }
+        self._task = loop.create_task(self._run(scope), name="lifespan application")
+        answer = await self._ask("startup")
+        if answer is None:
+            raise LifespanUnsupportedError(
+                "The application ended before it answered 'lifespan.startup'."
+            ) from self._error()
+        if answer["type"] == "lifespan.startup.failed":
+            await self._finish()
+            raise StartupFailedError(answer.get("message", "")) from self._error()
+
+    async def shutdown(self) -> None:
+        """Return when the application has shut down and ended.
+
+        Raises:
+            ShutdownFailedError: with the message of the application, or what it raised instead.
+            LifespanProtocolError: the application sent what the specification does not allow.
+        """
+        answer = await self._ask("shutdown")
+        await self._finish()
+        error = self._error()
+        if answer is None:
+            raise ShutdownFailedError(
+                "The application ended before it answered 'lifespan.shutdown'"
+                + (f": {describe(error)}" if error else ".")
+            ) from error
+        if answer["type"] == "lifespan.shutdown.failed":
+            raise ShutdownFailedError(answer.get("message", "")) from error
+        if error is not None:
+            logger.error("The application failed after its shutdown.", exc_info=error)
+
+    async def __aenter__(self) -> dict[str, Any]:
+        await self.startup()
+        return self.state
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(exception, GeneratorExit):  # the loop is gone: nothing can run any more
+            return
+        try:
+            await self.shutdown()
+        except LifespanFailedError as failure:
+            if exception is None:
+                raise
+            logger.error("The lifespan's shutdown failed: %s", failure)
+
+    async def _run(self, scope: Scope) -> None:
+        await self._application(scope, self._receive, self._send)
+
+    async def _ask(self, phase: str) -> Message | None:
+        """Send the message of *phase*; return the answer, or None if the application ended."""
+        self._phase = phase
+        self._answer = asyncio.get_running_loop().create_future()
+        self._messages.put_nowait({"type": f"lifespan.{phase}"})
+        await self._wait_for(self._answer)
+        return self._answer.result() if self._answer.done() else None
+
+    async def _finish(self) -> None:
+        """Wait for the application to end; cancel it where it waits for one more message."""
+        await self._wait_for(self._idle)
+        if not self._task.done():
+            await self._cancel()
+
+    async def _wait_for(self, future: asyncio.Future[Any]) -> None:
+        """Wait for *future* or for the end of the application; cancelled, cancel that first."""
+        try:
+            await asyncio.wait({future, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self._cancel()
+            raise
+
+    async def _cancel(self) -> None:
+        """Cancel the application and wait for its end, passing on further cancellations."""
+        self._task.cancel()
+        while not self._task.done():
+            try:
+                await asyncio.wait({self._task})
+            except asyncio.CancelledError:
+                self._task.cancel()
+
+    def _error(self) -> BaseException | None:
+        """Return what the application, which has ended, raised; raise a breach of the protocol."""
+        error = None if self._task.cancelled() else self._task.exception()
+        if isinstance(error, LifespanProtocolError):
+            raise error
+        return error
+
+    async def _receive(self) -> Message:
+        if self._over and not self._idle.done():
+            self._idle.set_result(None)
+        return await self._messages.get()
+
+    async def _send(self, message: Message) -> None:
+        allowed = (f"lifespan.{self._phase}.complete", f"lifespan.{self._phase}.failed")
+        if message["type"] not in allowed or self._answer.done():
+            raise LifespanProtocolError(
+                f"The application sent {message['type']!r} where the lifespan protocol does not "
+                f"have it: each phase is answered once, 'complete' or 'failed'."
+            )
+        self._over = message["type"] != "lifespan.startup.complete"
+        self._answer.set_result(message)

@@ -1,0 +1,84 @@
+"""What can go wrong, as exceptions whose message says what happened, why, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from django.core.exceptions import ImproperlyConfigured
+
+__all__ = (
+    "LifespanError",
+    "LifespanFailedError",
+    "LifespanProtocolError",
+    "LifespanUnsupportedError",
+    "ReceiverError",
+    "ResourceDeclarationError",
+    "ResourceUnavailableError",
+    "ShutdownFailedError",
+    "StartupFailedError",
+)
+
+
+class LifespanError(Exception):
+    """The base of every exception that this package raises on purpose."""
+
+
+class ResourceDeclarationError(LifespanError, ImproperlyConfigured):
+    """A resource is declared in a way that cannot work."""
+
+
+class ResourceUnavailableError(LifespanError):
+    """A resource or the state was asked for where no lifespan provides it; the message says why."""
+
+
+class LifespanProtocolError(LifespanError):
+    """One side of the lifespan protocol sent what the ASGI specification does not allow."""
+
+
+class LifespanUnsupportedError(LifespanError):
+    """The application ended before it answered ``lifespan.startup``: it has no lifespan.
+
+    The specification says to serve such an application without one. An exception that the
+    application raised is the ``__cause__``.
+    """
+
+
+class LifespanFailedError(LifespanError):
+    """One phase of the lifespan failed; ``str()`` is the message that the server gets."""
+
+
+class StartupFailedError(LifespanFailedError):
+    """The startup failed, and whatever had been started is stopped again."""
+
+
+class ShutdownFailedError(LifespanFailedError):
+    """Something failed to stop; everything was given its turn to stop all the same."""
+
+
+class ReceiverError(LifespanError):
+    """One or more receivers of a Django signal failed. The tracebacks are in the log already."""
+
+
+def leaves(exception: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions of a group, however nested, or the exception itself.
+
+    A group is recognised by its ``exceptions`` tuple, because Python 3.10 has none of its own
+    and the libraries' stand-in is no dependency of ours.
+    """
+    members = getattr(exception, "exceptions", None)
+    if isinstance(members, tuple) and members:
+        for member in cast("tuple[BaseException, ...]", members):
+            yield from leaves(member)
+    else:
+        yield exception
+
+
+def describe(exception: BaseException) -> str:
+    """Return one line that is never empty: type and text of every leaf of *exception*."""
+    return ", ".join(
+        str(leaf)
+        if isinstance(leaf, LifespanError)
+        else ": ".join(filter(None, (type(leaf).__name__, str(leaf))))
+        for leaf in leaves(exception)
+    )

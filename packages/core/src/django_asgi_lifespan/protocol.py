@@ -1,0 +1,49 @@
+"""The application side of the lifespan protocol, version 2.0: messages in, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from .errors import LifespanProtocolError, ShutdownFailedError, StartupFailedError
+
+__all__ = ("Message", "Receive", "Scope", "Send", "speak_lifespan")
+
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+async def speak_lifespan(
+    receive: Receive, send: Send, lifespan: AbstractAsyncContextManager[Any, bool | None]
+) -> None:
+    """Enter *lifespan* at ``lifespan.startup``, exit it at ``lifespan.shutdown``, answer each.
+
+    A StartupFailedError or ShutdownFailedError becomes the ``failed`` message, and this function
+    returns. Whatever else happens in between - ``receive`` or ``send`` raises, this task is
+    cancelled - *lifespan* is exited before it goes on its way.
+
+    Raises:
+        LifespanProtocolError: the server sent something else.
+    """
+    await _expect("lifespan.startup", receive)
+    try:
+        async with lifespan:
+            await send({"type": "lifespan.startup.complete"})
+            await _expect("lifespan.shutdown", receive)
+    except StartupFailedError as failure:
+        await send({"type": "lifespan.startup.failed", "message": str(failure)})
+    except ShutdownFailedError as failure:
+        await send({"type": "lifespan.shutdown.failed", "message": str(failure)})
+    else:
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _expect(expected: str, receive: Receive) -> None:
+    message = await receive()
+    if message["type"] != expected:
+        raise LifespanProtocolError(
+            f"The server sent {message['type']!r} where the lifespan protocol has {expected!r}."
+        )

@@ -1,0 +1,170 @@
+"""The Django signals of a lifespan, and how they are sent."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from django.dispatch import Signal, dispatcher
+
+from .errors import ReceiverError, describe
+from .threads import run_in_thread
+
+__all__ = ("LifespanSender", "LifespanSignal", "asgi_shutdown", "asgi_startup")
+
+logger = logging.getLogger("django_asgi_lifespan")
+
+Receiver = Callable[..., Any]
+
+# How Django makes the keys under which it keeps receivers and senders; not in django-stubs.
+_make_id = cast("Callable[[object], object]", vars(dispatcher)["_make_id"])
+
+
+class LifespanSender:
+    """The ``sender`` of the lifespan's signals."""
+
+
+class LifespanSignal(Signal):
+    """A Django signal whose receivers may be sync or async, and may take no arguments at all.
+
+    Connect before the lifespan starts, in ``AppConfig.ready()`` for example. Each receiver is
+    called once a lifespan; what it returns is ignored.
+    """
+
+    def connect(
+        self,
+        receiver: Receiver,
+        sender: object | None = None,
+        weak: bool = False,  # noqa: FBT001, FBT002 - the signature of Django's
+        dispatch_uid: object | None = None,
+    ) -> None:
+        """Connect *receiver*, held strongly unless *weak* is true.
+
+        (Django's own signals hold receivers weakly, and a bound method or a local function
+        would be gone before the startup.)
+        """
+        if _takes_no_arguments(receiver):
+            # The key by which Django will look for the receiver to disconnect it.
+            dispatch_uid = dispatch_uid or _make_id(receiver)
+            receiver = _ignoring_arguments(receiver, weak=weak)
+            weak = False
+        super().connect(receiver, sender, weak, dispatch_uid)
+
+
+asgi_startup = LifespanSignal()
+"""Sent when every resource has started, before the first request; with ``scope`` and ``state``.
+
+The first receiver that fails ends the startup, and the server does not serve.
+"""
+
+asgi_shutdown = LifespanSignal()
+"""Sent after the last request, before the first resource stops; with ``scope`` and ``state``.
+
+Every receiver is called, whatever the others do.
+"""
+
+
+def count_receivers(signal: Signal) -> int:
+    """Return how many receivers of *signal* a lifespan would call."""
+    return len(list(_receivers(signal)))
+
+
+async def send_startup(signal: Signal, **arguments: Any) -> None:
+    """Call the receivers in the order of their connection; the first failure stops the rest.
+
+    Raises:
+        ReceiverError: names the receiver that failed, whose traceback is in the log.
+    """
+    for receiver in _receivers(signal):
+        try:
+            await _call(receiver, signal, arguments)
+        except (GeneratorExit, asyncio.CancelledError):
+            raise
+        except BaseException as exception:
+            raise ReceiverError(_report(receiver, exception)) from exception
+
+
+async def send_shutdown(signal: Signal, **arguments: Any) -> None:
+    """Call every receiver in the order of its connection, also after a failure.
+
+    Raises:
+        ReceiverError: names all the receivers that failed, whose tracebacks are in the log.
+    """
+    failures: list[str] = []
+    for receiver in _receivers(signal):
+        try:
+            await _call(receiver, signal, arguments)
+        except GeneratorExit:
+            raise
+        except BaseException as exception:
+            failures.append(_report(receiver, exception))
+    if failures:
+        raise ReceiverError("; ".join(failures))
+
+
+async def _call(receiver: Receiver, signal: Signal, arguments: dict[str, Any]) -> None:
+    call = functools.partial(receiver, signal=signal, sender=LifespanSender, **arguments)
+    if inspect.iscoroutinefunction(receiver):
+        await call()
+        return
+    result = await run_in_thread(call, name=_name(receiver))
+    if inspect.isawaitable(result):  # an object whose __call__ is a coroutine function
+        await result
+
+
+def _report(receiver: Receiver, exception: BaseException) -> str:
+    """Log the failure of *receiver*, and return what happened in one line."""
+    message = f"the receiver {_name(receiver)} failed: {describe(exception)}"
+    logger.error("%s%s", message[0].upper(), message[1:], exc_info=exception)
+    return message
+
+
+def _name(receiver: Receiver) -> str:
+    return f"{receiver.__module__}.{getattr(receiver, '__qualname__', type(receiver).__name__)}"
+
+
+def _receivers(signal: Signal) -> Iterator[Receiver]:
+    """Yield the live receivers for our sender in the order of their connection.
+
+    Django's own methods return the sync ones apart from the async ones. An entry of
+    ``Signal.receivers`` is ``((receiver key, sender key), receiver or reference, ...)``, with
+    nothing more in Django 4.2, one more item in 5.0 and two in 6.0.
+    """
+    entries: list[Any] = list(signal.receivers)
+    for (_, sender_key), receiver, *_ in entries:
+        if sender_key in (_make_id(None), _make_id(LifespanSender)):
+            is_weak = type(receiver) in (weakref.ref, weakref.WeakMethod)
+            live: Receiver | None = receiver() if is_weak else receiver
+            if live is not None:
+                yield live
+
+
+def _takes_no_arguments(receiver: Receiver) -> bool:
+    try:
+        return not inspect.signature(receiver).parameters
+    except (TypeError, ValueError):  # not callable, which Django reports, or written in C
+        return False
+
+
+def _ignoring_arguments(receiver: Receiver, *, weak: bool) -> Receiver:
+    """Return a receiver that calls *receiver*, which takes no arguments, while it lives."""
+    reference: Any = weakref.WeakMethod if inspect.ismethod(receiver) else weakref.ref
+    target: Any = reference(receiver) if weak else lambda: receiver
+
+    async def call_async(**_: Any) -> None:
+        if (call := target()) is not None:
+            await call()
+
+    def call_sync(**_: Any) -> Any:
+        return None if (call := target()) is None else call()
+
+    wrapper = call_async if inspect.iscoroutinefunction(receiver) else call_sync
+    functools.update_wrapper(wrapper, receiver)
+    # Django would look for **kwargs behind it, and it would keep a weak receiver alive.
+    del wrapper.__dict__["__wrapped__"]
+    return wrapper

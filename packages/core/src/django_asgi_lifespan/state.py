@@ -1,0 +1,198 @@
+"""What the lifespans of this process hold, found by event loop: resources' values, the state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import enum
+import functools
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from .errors import ResourceUnavailableError
+
+__all__ = ("get_state",)
+
+
+class Phase(enum.Enum):
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Named(Protocol):
+    """A resource, as far as this module needs to know it."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Lifespan:
+    """One lifespan: its phase, its state, and the values of its resources while they run."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.phase = Phase.STARTING
+        self.resources: frozenset[Named] = frozenset()
+        self.values: dict[Named, Any] = {}
+        self.died: dict[Named, str] = {}
+        self.state: dict[str, Any] = {}
+        self.state_filled = False
+
+    def __str__(self) -> str:
+        return f"{self.phase.value} lifespan {id(self):#x} in event loop {id(self.loop):#x}"
+
+    def begin(self) -> None:
+        """Let code that asks too early be told so."""
+        _unfinished.append(self)
+
+    def fill_state(self) -> None:
+        """Put the value of every started resource into the state, under the resource's name."""
+        self.state.update((resource.name, value) for resource, value in self.values.items())
+        self.state_filled = True
+
+    def publish(self) -> None:
+        """Let code that runs in this event loop find this lifespan."""
+        self.phase = Phase.RUNNING
+        running.setdefault(self.loop, []).append(self)
+
+    def end(self, failure: str = "") -> None:
+        """Withdraw this lifespan; *failure* says why it never ran."""
+        global _why_none
+        if failure:
+            self.phase = Phase.FAILED
+            _why_none = f"the lifespan failed to start: {failure}"
+        else:
+            self.phase = Phase.STOPPED
+            _why_none = "the lifespan has ended, and everything that it had opened is closed."
+        self.values.clear()
+        _unfinished.remove(self)
+        in_this_loop = running.get(self.loop, [])
+        if self in in_this_loop:
+            in_this_loop.remove(self)
+            if not in_this_loop:
+                del running[self.loop]
+
+
+class View:
+    """What code that runs on behalf of one resource may ask for: what that resource requires."""
+
+    def __init__(self, lifespan: Lifespan, resource: Named, requires: Sequence[View]) -> None:
+        self.lifespan = lifespan
+        self.resource = resource
+        self.requires = requires
+
+    @functools.cached_property
+    def reachable(self) -> frozenset[Named]:
+        """The resources required directly or through others."""
+        found: set[Named] = set()
+        queue = list(self.requires)
+        while queue:
+            view = queue.pop()
+            if view.resource not in found:
+                found.add(view.resource)
+                queue.extend(view.requires)
+        return frozenset(found)
+
+
+running: dict[asyncio.AbstractEventLoop, list[Lifespan]] = {}
+"""The lifespans that started up completely and have not ended, newest last."""
+
+current_view: contextvars.ContextVar[View | None] = contextvars.ContextVar(
+    "current_view", default=None
+)
+"""Set in the task of every resource, and so in the tasks and threads that copy its context."""
+
+_unfinished: list[Lifespan] = []
+_why_none = (
+    "no lifespan ran in this process. Either the server does not start one (WSGI, Daphne, "
+    "runserver and Django's test client do not), or its application is not made by "
+    "django_asgi_lifespan.asgi.get_asgi_application()."
+)
+
+
+def get_state() -> dict[str, Any]:
+    """Return the state of the running lifespan, itself and not a copy: a value for each name.
+
+    In an event loop this is the newest lifespan of that loop; elsewhere, in sync views and
+    threads, it is the only lifespan of the process.
+
+    Raises:
+        ResourceUnavailableError: where no lifespan provides a state; the message says why.
+    """
+    lifespan = _current("The state")
+    if not lifespan.state_filled:
+        raise ResourceUnavailableError(
+            "The state is not available yet: it is filled when every resource has started. "
+            "Inside a resource, name the others in requires=[...] and call .get() on them."
+        )
+    return lifespan.state
+
+
+def find(resource: Named) -> Any:
+    """Return the value of *resource*, or raise a ResourceUnavailableError that says why not."""
+    view = current_view.get()
+    if view is not None and resource not in view.reachable:
+        raise ResourceUnavailableError(
+            f"{resource.name} is not available inside {view.resource.name}, which does not "
+            f"require it, so it may not have started or may have stopped. Declare it: "
+            f"@resource(requires=[{resource.name}]) on {view.resource.name}."
+        )
+    lifespan = _current(resource.name)
+    try:
+        return lifespan.values[resource]
+    except KeyError:
+        pass
+    if resource in lifespan.died:
+        reason = f"it died while it was running ({lifespan.died[resource]}). The log has more."
+    elif resource in lifespan.resources:
+        reason = "it is stopped already, because the lifespan is ending."
+    else:
+        reason = (
+            "it was declared after the startup of this lifespan had begun. Import the module "
+            "that declares it from the lifespan.py of an installed Django app."
+        )
+    raise ResourceUnavailableError(f"{resource.name} is not available: {reason}")
+
+
+def _current(asked_for: str) -> Lifespan:
+    view = current_view.get()
+    if view is not None:
+        return view.lifespan
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        found = [lifespan for lifespans in running.values() for lifespan in lifespans]
+        if len(found) == 1:
+            return found[0]
+        starting = bool(_unfinished)
+    else:
+        if loop in running:
+            return running[loop][-1]
+        found = []
+        starting = any(lifespan.loop is loop for lifespan in _unfinished)
+    raise ResourceUnavailableError(
+        f"{asked_for} is not available: {_absence(found, starting=starting)}"
+    )
+
+
+def _absence(candidates: Sequence[Lifespan], *, starting: bool) -> str:
+    """Say why no lifespan answers here."""
+    if candidates:
+        return (
+            f"{len(candidates)} lifespans run in this process and this thread belongs to none: "
+            f"{', '.join(map(str, candidates))}. Ask in async code, and pass the value on."
+        )
+    if starting:
+        return (
+            "the lifespan is still starting. What a resource needs at its start belongs in its "
+            "requires=[...]; everything else runs after the startup."
+        )
+    if running:
+        return (
+            "the lifespan runs in another event loop, and what was opened there works only "
+            "there. Ask in that loop: in an async view, or by async_to_sync in a sync view."
+        )
+    return _why_none

@@ -1,0 +1,71 @@
+"""What all tests of the core share: Django set up, a fresh loop a test, an empty registry."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import django
+import hypothesis
+import pytest
+from django.conf import settings as django_settings
+
+django_settings.configure(
+    ALLOWED_HOSTS=["*"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    INSTALLED_APPS=["django_asgi_lifespan"],
+    ROOT_URLCONF="urls",
+    SECRET_KEY="for tests only",
+    USE_TZ=True,
+)
+django.setup()
+
+from django_asgi_lifespan import state  # noqa: E402
+from django_asgi_lifespan.resources import registry  # noqa: E402
+from django_asgi_lifespan.signals import asgi_shutdown, asgi_startup  # noqa: E402
+from virtual_clock import VirtualClockLoop, run  # noqa: E402
+
+hypothesis.settings.register_profile("default", deadline=None, max_examples=300)
+hypothesis.settings.register_profile("small", deadline=None, max_examples=50)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an async test in a loop of its own, with the virtual clock unless marked otherwise."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    real = pyfuncitem.get_closest_marker("real_clock")
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    run(pyfuncitem.obj(**arguments), asyncio.new_event_loop if real else VirtualClockLoop)
+    return True
+
+
+@pytest.fixture(autouse=True)
+def _nothing_registered() -> Iterator[None]:
+    """Give every test an empty registry and signals without receivers."""
+    kept = dict(registry._declared), [list(s.receivers) for s in (asgi_startup, asgi_shutdown)]
+    registry._declared.clear()
+    for signal in (asgi_startup, asgi_shutdown):
+        signal.receivers.clear()
+    yield
+    registry._declared.clear()
+    registry._declared.update(kept[0])
+    for signal, receivers in zip((asgi_startup, asgi_shutdown), kept[1], strict=True):
+        signal.receivers[:] = receivers
+    assert not state.running, "a lifespan is still running after the test"
+    assert not state._unfinished, "a lifespan was begun and not ended"
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Django's settings, to be changed for one test by plain assignment."""
+
+    class Changeable:
+        def __setattr__(self, name: str, value: object) -> None:
+            monkeypatch.setattr(django_settings, name, value, raising=False)
+
+    return Changeable()

@@ -1,0 +1,58 @@
+"""The settings: defaults, and what wrong ones say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from django_asgi_lifespan.conf import LifespanSettings, lifespan_settings
+
+
+def test_every_setting_is_optional(settings: Any) -> None:
+    """Without any, the shutdown is limited to 20 s and the startup not at all."""
+    assert lifespan_settings() == LifespanSettings(
+        startup_timeout=None, shutdown_timeout=20.0, autodiscover=True, adapters=()
+    )
+    settings.ASGI_LIFESPAN = {}
+    assert lifespan_settings() == LifespanSettings()
+
+
+def test_every_setting_is_read(settings: Any) -> None:
+    """Each at the time of the call."""
+    settings.ASGI_LIFESPAN = {
+        "STARTUP_TIMEOUT": 5,
+        "SHUTDOWN_TIMEOUT": None,
+        "AUTODISCOVER": False,
+        "ADAPTERS": ["one", "two"],
+    }
+    assert lifespan_settings() == LifespanSettings(
+        startup_timeout=5.0, shutdown_timeout=None, autodiscover=False, adapters=("one", "two")
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "ASGI_LIFESPAN is []; it must be a dictionary"),
+        ({"SHUTDOWN_TIMOUT": 1}, "no key 'SHUTDOWN_TIMOUT'. Did you mean 'SHUTDOWN_TIMEOUT'? The"),
+        ({"x": 1}, "no key 'x'. The keys are STARTUP_TIMEOUT, "),
+        ({7: 1}, "no key 7. The keys are"),
+        ({"STARTUP_TIMEOUT": "5"}, "['STARTUP_TIMEOUT'] is '5'; it must be a positive number"),
+        ({"STARTUP_TIMEOUT": True}, "['STARTUP_TIMEOUT'] is True; it must be a positive number"),
+        ({"SHUTDOWN_TIMEOUT": 0}, "['SHUTDOWN_TIMEOUT'] is 0; it must be a positive number"),
+        ({"SHUTDOWN_TIMEOUT": float("nan")}, "is nan; it must be a positive number"),
+        ({"AUTODISCOVER": 1}, "['AUTODISCOVER'] is 1; it must be True or False"),
+        ({"ADAPTERS": "one"}, "['ADAPTERS'] is 'one'; it must be a list of dotted module names"),
+        ({"ADAPTERS": [1]}, "['ADAPTERS'] is [1]; it must be a list of dotted module names"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_the_remedy(
+    settings: Any, given: object, message: str
+) -> None:
+    """Whichever it is."""
+    settings.ASGI_LIFESPAN = given
+    with pytest.raises(ImproperlyConfigured) as error:
+        lifespan_settings()
+    assert message in str(error.value)

@@ -1,0 +1,81 @@
+"""What the log says of a lifespan that goes well."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from django_asgi_lifespan import asgi_startup, resource
+from django_asgi_lifespan.driver import LifespanDriver
+from django_asgi_lifespan.handler import LifespanASGIHandler
+
+
+async def lines(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
+    """Return what is logged at *level* during a lifespan."""
+    caplog.set_level(level, logger="django_asgi_lifespan")
+    async with LifespanDriver(LifespanASGIHandler()):
+        pass
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno == level and record.name == "django_asgi_lifespan"
+    ]
+
+
+async def test_each_phase_has_a_first_line_one_for_each_resource_and_a_last(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With the time that each took, in milliseconds."""
+
+    @resource
+    async def http_client() -> AsyncIterator[None]:
+        await asyncio.sleep(0.012)
+        yield
+        await asyncio.sleep(0.003)
+
+    @resource(requires=[http_client])
+    async def catalogue() -> AsyncIterator[None]:
+        await asyncio.sleep(1)
+        yield
+
+    assert await lines(caplog, logging.INFO) == [
+        "Lifespan startup: 2 resources",
+        "http_client started in 12 ms",
+        "catalogue started in 1000 ms",
+        "Lifespan startup complete in 1012 ms",
+        "Lifespan shutdown: 2 resources",
+        "catalogue stopped in 0 ms",
+        "http_client stopped in 3 ms",
+        "Lifespan shutdown complete in 3 ms",
+    ]
+
+
+async def test_the_rest_is_for_debugging(caplog: pytest.LogCaptureFixture) -> None:
+    """Such as the time that the receivers took."""
+
+    async def receiver(**_: object) -> None:
+        await asyncio.sleep(0.5)
+
+    asgi_startup.connect(receiver)
+    assert await lines(caplog, logging.DEBUG) == [
+        "the signal receivers started in 500 ms",
+        "the signal receivers stopped in 0 ms",
+    ]
+
+
+async def test_with_receivers_alone_the_phases_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Something is registered then."""
+
+    async def receiver(**_: object) -> None: ...
+
+    asgi_startup.connect(receiver)
+    assert [re.sub(r"\d+ ms", "N ms", line) for line in await lines(caplog, logging.INFO)] == [
+        "Lifespan startup: 0 resources",
+        "Lifespan startup complete in N ms",
+        "Lifespan shutdown: 0 resources",
+        "Lifespan shutdown complete in N ms",
+    ]

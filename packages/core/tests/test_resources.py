@@ -1,0 +1,250 @@
+"""How resources are declared, and what wrong declarations say."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from typing_extensions import Self
+
+from django_asgi_lifespan import Resource, ResourceDeclarationError, StartupFailedError, resource
+from django_asgi_lifespan.driver import LifespanDriver
+from django_asgi_lifespan.handler import LifespanASGIHandler
+from django_asgi_lifespan.resources import registry
+
+
+async def values() -> AsyncIterator[int]:
+    """Yield a value, as the simplest resource does."""
+    yield 1
+
+
+async def start() -> None:
+    """Start everything that is declared, and stop it."""
+    async with LifespanDriver(LifespanASGIHandler()):
+        pass
+
+
+async def test_a_resource_is_named_after_its_function() -> None:
+    """Unless it is given a name."""
+    assert resource(values).name == "values"
+    assert resource(values, name="other").name == "other"
+    assert resource(name="third")(values).name == "third"
+
+
+async def test_the_representation_says_where_it_comes_from() -> None:
+    """Module and function are in it."""
+    assert repr(resource(values)) == f"<Resource values from {__name__}.values>"
+
+
+class Pool:
+    """A class that is an async context manager, as connection pools are."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None: ...
+
+
+@asynccontextmanager
+async def managed() -> AsyncIterator[str]:
+    """Yield, as functions of other libraries do."""
+    yield "managed"
+
+
+@pytest.mark.parametrize(
+    ("factory", "kind"),
+    [
+        (values, int),
+        (managed, str),
+        (Pool, Pool),
+        (lambda: Pool(), Pool),  # noqa: PLW0108 - a lambda is what is tested
+        (functools.partial(Pool), Pool),
+        (functools.partial(values), int),
+    ],
+)
+async def test_every_async_kind_of_factory_works(factory: Callable[[], Any], kind: type) -> None:
+    """Generator functions, functions that return a context manager, classes that are one."""
+    declared = resource(factory, name="declared")
+    async with LifespanDriver(LifespanASGIHandler()):
+        assert isinstance(declared.get(), kind)
+
+
+async def test_requirements_can_be_named_by_resource_or_by_name() -> None:
+    """Both mean the same."""
+    first = resource(values, name="first")
+    second = resource(values, name="second", requires=["first"])
+    third = resource(values, name="third", requires=[first, second])
+    assert registry.resolve() == {first: (), second: (first,), third: (first, second)}
+
+
+async def test_a_module_that_is_executed_again_replaces_its_resources() -> None:
+    """As happens when an import failed in the middle and is tried again."""
+
+    def execute() -> Resource[int]:
+        @resource
+        async def again() -> AsyncIterator[int]:
+            yield 1
+
+        return again
+
+    execute()
+    newer = execute()
+    assert registry.resolve() == {newer: ()}
+
+
+# Wrong declarations
+
+
+def _generator() -> Iterator[int]:
+    yield 1
+
+
+async def _coroutine() -> int:
+    return 1
+
+
+async def _with_parameter(pool: Pool) -> AsyncIterator[Pool]:
+    yield pool
+
+
+async def _with_keyword(*, pool: Pool) -> AsyncIterator[Pool]:
+    yield pool
+
+
+@pytest.mark.parametrize(
+    ("factory", "options", "culprit", "remedy"),
+    [
+        (Pool(), {}, "got the instance <", "pass a function that makes it"),
+        (_coroutine, {}, "_coroutine is a coroutine function without 'yield'", "Yield the value"),
+        (_generator, {}, "_generator is a plain generator function", "Write 'async def'"),
+        (_with_parameter, {}, "_with_parameter takes the parameter 'pool'", "requires=["),
+        (_with_keyword, {}, "_with_keyword takes the parameter 'pool'", "requires=["),
+        (lambda: Pool(), {}, "needs a name", "name='...'"),  # noqa: PLW0108
+        (functools.partial(Pool), {}, "needs a name", "name='...'"),
+        (values, {"name": "two words"}, "not 'two words'", "name='...'"),
+        (values, {"name": ""}, "not ''", "name='...'"),
+        (values, {"requires": [Pool]}, "values requires <class", "neither a resource nor the name"),
+        (values, {"startup_timeout": 0}, "startup_timeout of values is 0", "a positive number"),
+        (values, {"shutdown_timeout": "5"}, "_timeout of values is '5'", "a positive number"),
+    ],
+)
+def test_a_wrong_declaration_names_the_culprit_and_the_remedy(
+    factory: Any, options: dict[str, Any], culprit: str, remedy: str
+) -> None:
+    """It fails where it stands, and declares nothing."""
+    with pytest.raises(ResourceDeclarationError) as error:
+        resource(factory, **options)
+    assert culprit in str(error.value)
+    assert remedy in str(error.value)
+    assert not registry.names()
+
+
+def test_a_resource_is_not_declared_twice() -> None:
+    """A resource is no factory."""
+    declared = resource(values)
+    with pytest.raises(ResourceDeclarationError, match="got the instance <Resource values"):
+        resource(declared)  # type: ignore[call-overload]
+
+
+def _one_opens(opened: list[str]) -> None:
+    async def good() -> AsyncIterator[None]:
+        opened.append("good")
+        yield
+
+    resource(good, name="good")
+
+
+async def test_an_unknown_requirement_names_the_culprit_and_the_remedy() -> None:
+    """The startup fails, suggests the likely name, lists the known ones, and opens nothing."""
+    opened: list[str] = []
+    _one_opens(opened)
+    resource(values, name="http_client")
+    resource(values, name="catalogue", requires=["http_clinet"])
+    with pytest.raises(StartupFailedError) as error:
+        await start()
+    assert str(error.value) == (
+        f"catalogue ({__name__}.values) requires 'http_clinet', and no such resource is declared. "
+        f"Did you mean 'http_client'? Declared are: catalogue, good, http_client."
+    )
+    assert not opened
+
+
+async def test_a_requirement_that_is_no_longer_declared_is_unknown() -> None:
+    """A resource of the same name is not taken for it."""
+    forgotten = resource(values, name="zzz")
+    registry._declared.clear()
+    resource(values, name="zzz")
+    resource(values, name="catalogue", requires=[forgotten])
+    with pytest.raises(StartupFailedError, match="requires 'zzz', and no such resource"):
+        await start()
+
+
+async def test_a_circle_names_the_culprits_and_the_remedy() -> None:
+    """The startup fails, and opens nothing."""
+    opened: list[str] = []
+    _one_opens(opened)
+    resource(values, name="a", requires=["b", "good"])
+    resource(values, name="b", requires=["c"])
+    resource(values, name="c", requires=["a"])
+    with pytest.raises(StartupFailedError) as error:
+        await start()
+    circle = str(error.value).partition("circle: ")[2].partition(". ")[0].split(" requires ")
+    assert circle[0] == circle[-1]
+    assert "".join(circle[:-1]) in ("abc", "bca", "cab")
+    assert "Remove one of these requirements" in str(error.value)
+    assert not opened
+
+
+async def test_two_resources_of_one_name_are_both_named() -> None:
+    """The startup fails, says how to rename one, and opens nothing."""
+    opened: list[str] = []
+    _one_opens(opened)
+    resource(values, name="pool")
+    resource(managed, name="pool")
+    with pytest.raises(StartupFailedError) as error:
+        await start()
+    assert str(error.value) == (
+        f"Two resources are named 'pool': {__name__}.values and {__name__}.managed. Rename one, "
+        f"or give it @resource(name='...')."
+    )
+    assert not opened
+
+
+@pytest.mark.parametrize("result", [None, Pool, object()])
+async def test_a_factory_that_returns_no_context_manager_is_named(result: object) -> None:
+    """The startup fails, and says what is expected."""
+    resource(lambda: result, name="odd")  # type: ignore[call-overload]
+    with pytest.raises(StartupFailedError) as error:
+        await start()
+    assert "odd failed to start: The resource odd" in str(error.value)
+    assert "is no async context manager" in str(error.value)
+    assert "Yield the value" in str(error.value)
+
+
+async def test_a_callable_without_a_signature_is_tried() -> None:
+    """Some that are written in C have none."""
+    resource(dict, name="odd")  # type: ignore[call-overload]
+    with pytest.raises(StartupFailedError, match="is no async context manager"):
+        await start()
+
+
+async def test_a_coroutine_that_a_factory_returns_is_not_left_unawaited() -> None:
+    """No warning follows the error."""
+    resource(lambda: _coroutine(), name="odd")  # type: ignore[call-overload]  # noqa: PLW0108
+    with pytest.raises(StartupFailedError, match="is no async context manager"):
+        await start()
+
+
+async def test_a_generator_that_does_not_yield_is_named() -> None:
+    """Python's own words follow the name."""
+
+    @resource
+    async def silent() -> AsyncIterator[None]:
+        if not silent:
+            yield
+
+    with pytest.raises(StartupFailedError, match=r"silent failed to start: .*didn't yield"):
+        await start()

@@ -1,0 +1,70 @@
+"""What type checkers infer of resources; checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from typing_extensions import Self, assert_type
+
+from django_asgi_lifespan import Resource, get_state, resource
+from django_asgi_lifespan.asgi import get_asgi_application
+from django_asgi_lifespan.handler import LifespanASGIHandler
+
+
+@resource
+async def http_client() -> AsyncIterator[httpx.AsyncClient]:
+    """Bare, above an async generator function."""
+    async with httpx.AsyncClient() as client:
+        yield client
+
+
+@resource(requires=[http_client, "pool"], startup_timeout=10, shutdown_timeout=2.5)
+async def prices() -> AsyncGenerator[dict[str, float]]:
+    """With options."""
+    yield {"bread": 2.5}
+
+
+@resource
+@asynccontextmanager
+async def managed() -> AsyncGenerator[int]:
+    """Above what is an async context manager already."""
+    yield 1
+
+
+class Pool:
+    """An async context manager."""
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        """Close."""
+
+
+pool = resource(Pool, name="pool")
+named_pool = resource(name="named_pool")(Pool)
+client = resource(lambda: httpx.AsyncClient(timeout=5), name="client")
+
+assert_type(http_client, Resource[httpx.AsyncClient])
+assert_type(http_client.get(), httpx.AsyncClient)
+assert_type(prices.get(), dict[str, float])
+assert_type(managed.get(), int)
+assert_type(pool.get(), Pool)
+assert_type(named_pool.get(), Pool)
+assert_type(client.get(), httpx.AsyncClient)
+assert_type(get_state(), dict[str, Any])
+assert_type(get_asgi_application(), LifespanASGIHandler)
+
+resources: list[Resource[object]] = [http_client, prices, pool]  # covariant
+
+resource(Pool())  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+@resource  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue, reportUntypedFunctionDecorator]
+async def not_a_generator() -> int:
+    """A coroutine function."""
+    return 1

@@ -1,0 +1,64 @@
+"""What holds for the workspace as a whole: its pins, its recipes, its files and its wheels."""
+
+import json
+import re
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tools import pins
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+# The brackets keep the pattern from matching itself.
+REGISTRY_HOSTS = re.compile("pypi[.]org|pythonhoste[d]|npmjs[.](com|org)|debian[.]org")
+
+
+def run(*command: str) -> str:
+    """What the command printed; an error if it failed."""
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_pins_are_what_uv_resolves() -> None:
+    """Every resolved package is pinned with its version and markers, and nothing else is."""
+    pins.check()
+
+
+def test_recipes_explain_themselves() -> None:
+    """Every recipe that `just` lists stands in a group and has a help text."""
+    listed = json.loads(run("just", "--dump", "--dump-format", "json"))["recipes"].values()
+    recipes = [recipe for recipe in listed if not recipe["private"]]
+
+    assert recipes
+    for recipe in recipes:
+        assert recipe["doc"], recipe["name"]
+        assert any("group" in attribute for attribute in recipe["attributes"]), recipe["name"]
+
+
+def test_no_file_names_a_registry() -> None:
+    """No file that is or could be committed names a host of a package registry."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("only a git checkout knows which files belong to the project")
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    files = {path for name in listed.split("\0") if (path := ROOT / name).is_file()}
+
+    assert Path(__file__) in files
+    assert [path for path in files if REGISTRY_HOSTS.search(path.read_text(errors="ignore"))] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_wheels_keep_their_promises(package: Path, tmp_path: Path) -> None:
+    """A package's wheel carries the workspace's licence, and the marker that says it is typed."""
+    run(pins.find_uv(), "build", "--wheel", "--out-dir", str(tmp_path), str(package))
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name.partition("/")[2]: name for name in archive.namelist()}
+
+        assert "py.typed" in names
+        assert archive.read(names["licenses/LICENSE"]) == (ROOT / "LICENSE").read_bytes()

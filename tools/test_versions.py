@@ -1,0 +1,141 @@
+"""Runs the core's tests on every pair of Python and Django that the core supports.
+
+Each pair has an environment of its own in .versions/, made when first needed, with the workspace's
+pinned versions of everything but Django. Tests that start server processes are left out. Each pair
+leaves its coverage data beside pyproject.toml, ready for `coverage combine`.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from tools import pins
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENTS = ROOT / ".versions"
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+# The first and the last Python of each Django: "What Python version can I use with Django?" in the
+# FAQ of Django's documentation.
+DJANGOS = {
+    "4.2": ("3.10", "3.12"),
+    "5.2": ("3.10", "3.14"),
+    "6.0": ("3.12", "3.14"),
+    "6.1": ("3.12", "3.14"),
+}
+
+
+class Pair(NamedTuple):
+    """A Python, where it is, and a series of Django."""
+
+    python: str
+    interpreter: str
+    django: str
+
+    def __str__(self) -> str:
+        return f"Python {self.python}, Django {self.django}"
+
+
+def find_interpreters() -> dict[str, str]:
+    """The path of each Python that is installed: on PATH, by uv, or by pyenv."""
+    pyenv = os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")
+    # pyenv's shims fail for a version that is not selected, hence the directories behind them.
+    folders = [os.environ["PATH"], *map(str, Path(pyenv).glob("versions/*/bin"))]
+    search = os.environ | {"PATH": os.pathsep.join(folders)}
+    found: dict[str, str] = {}
+    for python in PYTHONS:
+        command = [pins.find_uv(), "python", "find", "--system", "--no-project"]
+        command += ["--no-python-downloads", f"cpython{python}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=search)
+        if done.returncode == 0:
+            found[python] = done.stdout.strip()
+    return found
+
+
+def choose_pairs(interpreters: dict[str, str]) -> list[Pair]:
+    """The pairs to run, lowest first; prints the others, each with its reason."""
+    chosen: list[Pair] = []
+    for python in PYTHONS:
+        for django, (first, last) in DJANGOS.items():
+            pair = Pair(python, interpreters.get(python, ""), django)
+            if not PYTHONS.index(first) <= PYTHONS.index(python) <= PYTHONS.index(last):
+                print(f"{pair}: skipped, Django {django} supports Python {first} to {last}")
+            elif not pair.interpreter:
+                print(f"{pair}: skipped, there is no Python {python} here")
+            else:
+                chosen.append(pair)
+    return chosen
+
+
+def prepare(pair: Pair) -> str:
+    """The interpreter of the pair's environment, in which everything is installed."""
+    environment = ENVIRONMENTS / f"python{pair.python}-django{pair.django}"
+    executable = environment / "bin" / "python"
+    if not executable.exists():
+        run(pins.find_uv(), "venv", "--clear", "--python", pair.interpreter, str(environment))
+    # Without --no-config, uv would apply the workspace's constraints, Django's among them.
+    install = [pins.find_uv(), "pip", "install", "--no-config", "--python", str(executable)]
+    install += ["--constraints", str(ENVIRONMENTS / "constraints.txt"), "--group", "test"]
+    run(*install, "--editable", "packages/core", f"Django=={pair.django}.*")
+    return str(executable)
+
+
+def run(*command: str, environment: dict[str, str] | None = None) -> str:
+    """What the command printed, both streams together; raises if it failed."""
+    return subprocess.run(
+        command,
+        check=True,
+        cwd=ROOT,
+        env=os.environ | (environment or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ).stdout
+
+
+def test(pair: Pair) -> bool:
+    """Whether the pair passed; prints one line, after everything that was said if it failed."""
+    try:
+        python = prepare(pair)
+        exact = run(python, "-m", "django", "--version").strip()
+        said = run(
+            *(python, "-m", "coverage", "run", "-m", "pytest", "packages/core/tests"),
+            *("-m", "not process", "--hypothesis-profile=small", "-p", "no:cacheprovider"),
+            environment={"COVERAGE_FILE": f".coverage.python{pair.python}-django{pair.django}"},
+        )
+    except subprocess.CalledProcessError as error:
+        print(f"{error.output}\n{pair}: failed with exit code {error.returncode}", flush=True)
+        return False
+    print(f"{pair} ({exact}): {said.strip().splitlines()[-1].strip('= ')}", flush=True)
+    return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the lowest and highest pair only")
+    options = parser.parse_args()
+
+    pairs = choose_pairs(find_interpreters())
+    if not pairs:
+        sys.exit("No pair was run: no supported Python was found.")
+    if options.quick:
+        pairs = list(dict.fromkeys((pairs[0], pairs[-1])))
+
+    for leftover in ROOT.glob(".coverage.*"):
+        leftover.unlink()
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    constraints = [pin for pin in pins.read_pins() if not pin.startswith("django==")]
+    (ENVIRONMENTS / "constraints.txt").write_text("\n".join(constraints))
+
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        passed = list(executor.map(test, pairs))
+    if not all(passed):
+        sys.exit(f"{passed.count(False)} of {len(pairs)} pairs failed.")
+    print(f"All {len(pairs)} pairs passed.")
+
+
+if __name__ == "__main__":
+    main()
