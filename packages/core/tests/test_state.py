@@ -324,7 +324,7 @@ async def test_what_a_resource_requires_can_die_before_it() -> None:
         tasks[0].cancel()
         await asyncio.sleep(1)
     assert seen == [
-        "a is not available: it died while it was running (CancelledError). The log has more."
+        "a is not available: it died while it was running (CancelledError)."
     ]
 
 

@@ -76,9 +76,14 @@ def leaves(exception: BaseException) -> Iterator[BaseException]:
 
 def describe(exception: BaseException) -> str:
     """Return one line that is never empty: type and text of every leaf of *exception*."""
-    return ", ".join(
-        str(leaf)
-        if isinstance(leaf, LifespanError)
-        else ": ".join(filter(None, (type(leaf).__name__, str(leaf))))
-        for leaf in leaves(exception)
-    )
+    return ", ".join(map(_describe_leaf, leaves(exception)))
+
+
+def _describe_leaf(leaf: BaseException) -> str:
+    try:
+        text = str(leaf)
+    except Exception:
+        text = "<exception str() failed>"  # as Python's traceback module has it
+    if isinstance(leaf, LifespanError) and text:
+        return text
+    return ": ".join(filter(None, (type(leaf).__name__, text)))

@@ -146,7 +146,7 @@ def find(resource: Named) -> Any:
     except KeyError:
         pass
     if resource in lifespan.died:
-        reason = f"it died while it was running ({lifespan.died[resource]}). The log has more."
+        reason = f"it died while it was running ({lifespan.died[resource]})."
     elif resource in lifespan.resources:
         reason = "it is stopped already, because the lifespan is ending."
     else:

@@ -27,7 +27,10 @@ __all__ = ("GRACE", "Supervised", "Supervisor")
 logger = logging.getLogger("django_asgi_lifespan")
 
 GRACE = 1.0
-"""Seconds that what was cancelled at a time limit still gets before it is abandoned."""
+"""Seconds that what was cancelled at a time limit still gets before it is abandoned.
+
+A second cancellation of the lifespan leaves as much for the rest, which is cancelled at its half.
+"""
 
 _TURNS = 3
 """Loop turns in which the lifespan's task gets to know of a cancellation of the whole loop.
@@ -89,11 +92,12 @@ class Supervisor:
         level: int = logging.INFO,
     ) -> None:
         self.lifespan = lifespan
-        self.ending = False
         self.starting = True
+        self.ending = False
+        self.cancelled = False
+        self.shutdown_timeout = shutdown_timeout
         self.failures: list[str] = []
         self._startup_timeout = startup_timeout
-        self._shutdown_timeout = shutdown_timeout
         self._level = level
         self._posted: list[_Run] = []
         self._waiter: asyncio.Future[None] | None = None
@@ -201,9 +205,9 @@ class Supervisor:
         order.prepare()
         for run in begun:
             if run.step is _Step.ENTERING and not run.cancelled:
-                run.cancel()
-        if self._shutdown_timeout is not None:
-            self._after(self._shutdown_timeout, self._shutdown_limit)
+                run.cancel(unless_cancelled=self.cancelled)
+        if self.shutdown_timeout is not None:
+            self._after(self.shutdown_timeout, self._shutdown_limit)
         asked: set[_Run] = set()
         while order.is_active():
             for run in order.get_ready():
@@ -233,9 +237,11 @@ class Supervisor:
     def _cancelled(self, cancellation: asyncio.CancelledError) -> None:
         """The task was cancelled: end, and be quick about it the second time."""
         self.ending = True
+        self.cancelled = True
         self._cancellation = cancellation
         self._cancellations += 1
         if self._cancellations == 2:
+            self._after(GRACE / 2, self._cancel_busy)
             self._after(GRACE, self._cut)
 
     def _startup_limit(self) -> None:
@@ -250,9 +256,9 @@ class Supervisor:
         self._wake()
 
     def _shutdown_limit(self) -> None:
-        late = [run for run in self._runs if run.step in (_Step.ENTERING, _Step.EXITING)]
+        late = self._busy()
         self._fail(
-            f"the shutdown did not complete within {self._shutdown_timeout:g} s "
+            f"the shutdown did not complete within {self.shutdown_timeout:g} s "
             f"(SHUTDOWN_TIMEOUT), waiting for: {_names(late)}"
         )
         for run in late:
@@ -260,11 +266,18 @@ class Supervisor:
         # Those that waited for the late ones still get their turn, and as much time.
         self._after(2 * GRACE, self._cut)
 
+    def _busy(self) -> list[_Run]:
+        return [run for run in self._runs if run.step in (_Step.ENTERING, _Step.EXITING)]
+
+    def _cancel_busy(self) -> None:
+        for run in self._busy():
+            if not run.cancelled:
+                run.cancel()
+
     def _cut(self) -> None:
         """Wait for nothing any more."""
+        self._cancel_busy()
         for run in self._runs:
-            if run.step in (_Step.ENTERING, _Step.EXITING):
-                run.cancel()
             if run.step not in (_Step.WAITING, _Step.OVER):
                 run.abandon("was left no time to close")
 
@@ -308,10 +321,11 @@ class _Run:
         self._loop = supervisor.lifespan.loop
         self._level = level
         self._since = 0.0
+        self._timeout = 0.0
         self._stopping = False
         self._abandoned = False
         self._died = False
-        self._late = ""
+        self._troubles: list[str] = []
         self._error: BaseException | None = None
         self._view = View(self._lifespan, resource, ())
         self._waiter: asyncio.Future[None] | None = None
@@ -338,10 +352,15 @@ class _Run:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def cancel(self) -> None:
-        """Cancel the code that opens or closes it. If it opens all the same, it closes at once."""
+    def cancel(self, *, unless_cancelled: bool = False) -> None:
+        """Cancel the code that opens or closes it. If it opens all the same, it closes at once.
+
+        A cancellation of the whole loop has reached that code already; Python 3.10 cannot tell.
+        """
         self.cancelled = True
         self._stopping = True
+        if sys.version_info >= (3, 11) and unless_cancelled and self._task.cancelling():
+            return
         self._task.cancel()
 
     def cancel_and_abandon(self) -> None:
@@ -351,7 +370,9 @@ class _Run:
 
     def abandon(self, why: str) -> None:
         """Wait for it no more, and let it close by itself if it ever gets there."""
-        self._fail(f"{self.resource.name} {why} and was abandoned")
+        self._disarm()
+        self._troubles.append(f"{why} and was abandoned")
+        self._report()
         self._abandoned = True
         self.step = _Step.OVER
         self._lifespan.values.pop(self.resource, None)
@@ -366,10 +387,7 @@ class _Run:
                 try:
                     await self._until_stopped()
                 except asyncio.CancelledError as death:
-                    self._died = True
-                    self._lifespan.died[self.resource] = describe(death)
-                    self._error = death
-                    self._closes()
+                    self._dies(death)
                     raise
                 self._closes()
         except GeneratorExit:  # the loop is gone: nothing can run any more
@@ -411,19 +429,33 @@ class _Run:
         self._enter_step(_Step.RUNNING, None)
         self._supervisor.post(self)
 
+    def _dies(self, death: asyncio.CancelledError) -> None:
+        self._died = True
+        self._error = death
+        self._lifespan.died[self.resource] = describe(death)
+        if not self._supervisor.cancelled:  # else it is the loop that cancels, once more
+            self._troubles.append("died while it was running")
+        self._closes()
+        self._supervisor.post(self)
+
     def _closes(self) -> None:
         if self._abandoned:
             return
         self._lifespan.values.pop(self.resource, None)
-        self._enter_step(_Step.EXITING, self.resource.shutdown_timeout)
+        timeout = self.resource.shutdown_timeout
+        if self._died and timeout is None:  # why it died is known when it has closed
+            timeout = self._supervisor.shutdown_timeout
+        self._enter_step(_Step.EXITING, timeout)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():  # before its first step
+            self._error = asyncio.CancelledError()
+        elif task.exception() is not None:  # a GeneratorExit of the resource's own
+            self._error = task.exception()
         if self._abandoned:
             logger.debug("%s, which was abandoned, has ended", self.resource.name)
             return
         self._disarm()
-        if task.cancelled():  # before its first step
-            self._error = asyncio.CancelledError()
         self._report()
         self.step = _Step.OVER
         self._supervisor.post(self)
@@ -431,22 +463,23 @@ class _Run:
     def _report(self) -> None:
         """Log how it ended, once, and note what the server has to be told."""
         name, error = self.resource.name, self._error
-        doing = "start" if self.step is _Step.ENTERING else "stop"
-        if self._late:
-            self._fail(f"{name} {self._late}")
+        is_opening = self.step is _Step.ENTERING
+        is_meant = isinstance(error, asyncio.CancelledError) and (
+            self.cancelled or self._died or (is_opening and self._supervisor.ending)
+        )
+        if self._died and error is not None:
+            self._lifespan.died[self.resource] = describe(error)
+        if self._troubles or not (error is None or is_meant):
+            if isinstance(error, ReceiverError):  # says whose it is, and is in the log
+                self._supervisor.failures.append(str(error))
+                return
+            what = ", ".join(self._troubles) or f"failed to {'start' if is_opening else 'stop'}"
+            why = "" if error is None or is_meant else f": {describe(error)}"
+            self._fail(f"{name} {what}{why}")
         elif error is None:
             logger.log(self._level, "%s stopped in %.0f ms", name, self._milliseconds())
-        elif self._died:
-            self._lifespan.died[self.resource] = describe(error)
-            self._fail(f"{name} died while it was running: {describe(error)}")
-        elif isinstance(error, ReceiverError):  # says whose it is, and is in the log
-            self._supervisor.failures.append(str(error))
-        elif isinstance(error, asyncio.CancelledError) and (
-            self.cancelled or (doing == "start" and self._supervisor.ending)
-        ):
-            logger.debug("%s was cancelled before it could %s", name, doing)
         else:
-            self._fail(f"{name} failed to {doing}: {describe(error)}")
+            logger.debug("%s was cancelled", name)
 
     def _fail(self, failure: str) -> None:
         self._supervisor.failures.append(failure)
@@ -457,15 +490,12 @@ class _Run:
         self._since = self._loop.time()
         self._disarm()
         if timeout is not None:
+            self._timeout = timeout
             self._arm(timeout, self._limit)
 
     def _limit(self) -> None:
-        doing, limit = (
-            ("start", self.resource.startup_timeout)
-            if self.step is _Step.ENTERING
-            else ("stop", self.resource.shutdown_timeout)
-        )
-        self._late = f"did not {doing} within {limit:g} s"
+        doing = "start" if self.step is _Step.ENTERING else "stop"
+        self._troubles.append(f"did not {doing} within {self._timeout:g} s")
         self.cancel_and_abandon()
         self._supervisor.post(self)
 

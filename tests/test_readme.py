@@ -1,0 +1,34 @@
+"""What the README shows is what runs."""
+
+import ast
+import dataclasses
+import re
+from pathlib import Path
+
+from django_asgi_lifespan.conf import LifespanSettings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_quickstart_is_that_of_the_tested_files() -> None:
+    """Each block under the name of a file is that file, to the letter."""
+    blocks = re.findall(r"<!-- (\S+) -->\n```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 3
+    for name, text in blocks:
+        assert text == (ROOT / name).read_text(), name
+
+
+def test_the_settings_are_shown_with_their_defaults() -> None:
+    """The block of the README says what applies where nothing is set."""
+    [block] = re.findall(r"^ASGI_LIFESPAN = (\{.*?^\})", README, re.DOTALL | re.MULTILINE)
+    defaults = dataclasses.asdict(LifespanSettings())
+    shown = {key.lower(): value for key, value in ast.literal_eval(block).items()}
+    assert shown.items() <= defaults.items()
+    assert defaults.keys() - shown.keys() == {"adapters"}
+
+
+def test_the_two_commands_of_a_fresh_machine_are_shown() -> None:
+    """One runs the demo, one the tests."""
+    for recipe in ("demo", "test"):
+        assert f"```\npip install uv && uv run just {recipe}\n```" in README
