@@ -3,6 +3,8 @@
 import ast
 import dataclasses
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from django_asgi_lifespan.conf import LifespanSettings
@@ -26,6 +28,19 @@ def test_the_settings_are_shown_with_their_defaults() -> None:
     shown = {key.lower(): value for key, value in ast.literal_eval(block).items()}
     assert shown.items() <= defaults.items()
     assert defaults.keys() - shown.keys() == {"adapters"}
+
+
+def test_the_logging_shown_shows_the_lines() -> None:
+    """With it, what the core logs at INFO arrives on the standard error stream."""
+    [block] = re.findall(r"^LOGGING = (\{.*?^\})", README, re.DOTALL | re.MULTILINE)
+    program = (
+        f"import logging, logging.config; logging.config.dictConfig({block})\n"
+        "logging.getLogger('django_asgi_lifespan').info('http_client started in 12 ms')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr == "http_client started in 12 ms\n"
 
 
 def test_the_two_commands_of_a_fresh_machine_are_shown() -> None:

@@ -75,7 +75,7 @@ def leaves(exception: BaseException) -> Iterator[BaseException]:
 
 
 def describe(exception: BaseException) -> str:
-    """Return one line that is never empty: type and text of every leaf of *exception*."""
+    """Return type and text of every leaf of *exception*; never empty."""
     return ", ".join(map(_describe_leaf, leaves(exception)))
 
 

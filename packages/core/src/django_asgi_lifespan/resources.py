@@ -70,17 +70,19 @@ class Resource(Generic[T_co]):
         Raises:
             ResourceUnavailableError: where there is no value to return; the message says why.
         """
+        value: T_co
         view = state.current_view.get()
         try:
             if view is None:
                 value = state.running[asyncio.get_running_loop()][-1].values[self]
-            elif self in view.reachable:
+                return value
+            if self in view.reachable:
                 value = view.lifespan.values[self]
-            else:
-                value = state.find(self)
+                return value
         except (KeyError, RuntimeError):  # not in this loop, or no loop here
-            value = state.find(self)
-        return cast("T_co", value)
+            pass
+        value = state.find(self)
+        return value
 
     def open(self) -> AbstractAsyncContextManager[T_co, bool | None]:
         """Return a new context manager that opens the resource and closes it."""

@@ -108,8 +108,8 @@ current_view: contextvars.ContextVar[View | None] = contextvars.ContextVar(
 _unfinished: list[Lifespan] = []
 _why_none = (
     "no lifespan ran in this process. Either the server does not start one (WSGI, Daphne, "
-    "runserver and Django's test client do not), or its application is not made by "
-    "django_asgi_lifespan.asgi.get_asgi_application()."
+    "runserver and Django's test client do not, nor does uvicorn with --lifespan off), or its "
+    "application is not made by django_asgi_lifespan.asgi.get_asgi_application()."
 )
 
 

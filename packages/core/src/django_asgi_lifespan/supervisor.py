@@ -104,7 +104,7 @@ class Supervisor:
         self._cancellation: asyncio.CancelledError | None = None
         self._cancellations = 0
         self._timers: list[asyncio.TimerHandle] = []
-        self._count = len(resources)
+        self._count = "1 resource" if len(resources) == 1 else f"{len(resources)} resources"
         self._runs = self._plan(resources, last)
         self._order = self._prepare()
 
@@ -117,7 +117,7 @@ class Supervisor:
         """
         since = self.lifespan.loop.time()
         order = self._order
-        self._log("Lifespan startup: %d resources", self._count)
+        self._log("Lifespan startup: %s", self._count)
         if self._startup_timeout is not None:
             self._after(self._startup_timeout, self._startup_limit)
         while order.is_active() and not self.ending:
@@ -154,7 +154,7 @@ class Supervisor:
         since = self.lifespan.loop.time()
         if isinstance(exception, asyncio.CancelledError):
             self._cancelled(exception)
-        self._log("Lifespan shutdown: %d resources", self._count)
+        self._log("Lifespan shutdown: %s", self._count)
         await self._stop()
         self._log("Lifespan shutdown complete in %.0f ms", self._milliseconds(since))
         if self._cancellation is not None and self._cancellation is not exception:
@@ -295,7 +295,7 @@ class Supervisor:
     def _milliseconds(self, since: float) -> float:
         return (self.lifespan.loop.time() - since) * 1000
 
-    def _log(self, message: str, value: float) -> None:
+    def _log(self, message: str, value: float | str) -> None:
         logger.log(self._level, message, value)
 
 
@@ -479,7 +479,7 @@ class _Run:
         elif error is None:
             logger.log(self._level, "%s stopped in %.0f ms", name, self._milliseconds())
         else:
-            logger.debug("%s was cancelled", name)
+            logger.log(self._level, "%s was cancelled after %.0f ms", name, self._milliseconds())
 
     def _fail(self, failure: str) -> None:
         self._supervisor.failures.append(failure)

@@ -1,0 +1,9 @@
+import os
+
+SECRET_KEY = "for the quickstart only"
+ALLOWED_HOSTS = ["127.0.0.1"]
+INSTALLED_APPS = ["weather"]
+ROOT_URLCONF = "mysite.urls"
+USE_TZ = True
+
+WEATHER_URL = os.environ["WEATHER_URL"]

@@ -1,0 +1,9 @@
+"""The shop's ASGI application: ``uvicorn project.asgi:application``."""
+
+import os
+
+from django_asgi_lifespan.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+application = get_asgi_application()
