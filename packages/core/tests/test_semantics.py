@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
+import subprocess
 import sys
+import textwrap
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -1316,6 +1319,46 @@ def test_nothing_bound_to_a_loop_is_made_before_the_lifespan(journal: Journal) -
     driver_loop.run_until_complete(driver.shutdown())
     driver_loop.close()
     assert journal == ["a opens", "a closes"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_an_application_made_before_a_fork_lives_in_each_child() -> None:
+    """As under a server that loads the application once and forks its workers."""
+    program = """
+        import asyncio, os, sys
+        from django.conf import settings
+        settings.configure()
+        from django_asgi_lifespan import resource
+        from django_asgi_lifespan.asgi import get_asgi_application
+        from django_asgi_lifespan.driver import LifespanDriver
+
+        @resource
+        async def pid():
+            yield os.getpid()
+
+        application = get_asgi_application()
+
+        async def live():
+            async with LifespanDriver(application):
+                await asyncio.sleep(0)
+                return pid.get() == os.getpid()
+
+        children = []
+        for _ in range(2):
+            child = os.fork()
+            if not child:
+                os._exit(0 if asyncio.run(live()) else 1)
+            children.append(child)
+        sys.exit(any(os.waitpid(child, 0)[1] for child in children))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # 12. HTTP is otherwise untouched
