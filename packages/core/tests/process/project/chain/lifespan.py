@@ -1,0 +1,64 @@
+"""Three resources, each requiring the one before, that do what the environment says.
+
+``CACHE_OPENING`` and the like, for every resource and for ``OPENING`` and ``CLOSING``, take words
+that are obeyed from left to right: ``held`` waits for the test, ``fail`` raises an exception,
+``exit`` raises SystemExit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from project import journal
+
+from django_asgi_lifespan import resource
+
+
+@resource
+async def pool() -> AsyncIterator[str]:
+    """Have the first."""
+    async with journaled("pool"):
+        yield "pool"
+
+
+@resource(requires=[pool])
+async def cache() -> AsyncIterator[str]:
+    """Have the second, made of the first."""
+    async with journaled("cache"):
+        yield f"cache of {pool.get()}"
+
+
+@resource(requires=[cache])
+async def search() -> AsyncIterator[str]:
+    """Have the third, made of the second."""
+    async with journaled("search"):
+        yield f"search in {cache.get()}"
+
+
+@asynccontextmanager
+async def journaled(name: str) -> AsyncIterator[None]:
+    """Tell the journal how the resource fares."""
+    await obey(name, "opening")
+    journal.write(name, "open")
+    yield
+    await obey(name, "closing")
+    journal.write(name, "closed")
+
+
+async def obey(name: str, phase: str) -> None:
+    """Do what the environment says for this phase of the resource."""
+    journal.write(name, phase)
+    await asyncio.sleep(0)  # whatever does not wait for its turn gets ahead here
+    for word in os.environ.get(f"{name}_{phase}".upper(), "").split():
+        if word == "fail":
+            raise RuntimeError(f"{name} failed in {phase}")
+        if word == "exit":
+            raise SystemExit(7)
+        try:
+            await journal.hold(name)
+        except asyncio.CancelledError:
+            journal.write(name, "cancelled")
+            raise
