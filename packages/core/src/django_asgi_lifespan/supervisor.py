@@ -322,6 +322,7 @@ class _Run:
         self._level = level
         self._since = 0.0
         self._timeout = 0.0
+        self._has_grace = False
         self._stopping = False
         self._abandoned = False
         self._died = False
@@ -364,7 +365,10 @@ class _Run:
         self._task.cancel()
 
     def cancel_and_abandon(self) -> None:
-        """Cancel it, and wait for it no longer than the grace."""
+        """Cancel it, and wait for it no longer than the grace, which begins but once."""
+        if self._has_grace:
+            return
+        self._has_grace = True
         self.cancel()
         self._arm(GRACE, functools.partial(self.abandon, "ignored its cancellation"))
 
@@ -487,6 +491,7 @@ class _Run:
 
     def _enter_step(self, step: _Step, timeout: float | None) -> None:
         self.step = step
+        self._has_grace = False
         self._since = self._loop.time()
         self._disarm()
         if timeout is not None:
