@@ -323,9 +323,7 @@ async def test_what_a_resource_requires_can_die_before_it() -> None:
     async with driver():
         tasks[0].cancel()
         await asyncio.sleep(1)
-    assert seen == [
-        "a is not available: it died while it was running (CancelledError)."
-    ]
+    assert seen == ["a is not available: it died while it was running (CancelledError)."]
 
 
 async def test_two_lifespans_keep_the_views_of_their_resources_apart() -> None:

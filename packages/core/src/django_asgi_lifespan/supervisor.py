@@ -196,9 +196,8 @@ class Supervisor:
         self.ending = True
         if not self.starting:
             self.failures.clear()
-        begun = dict.fromkeys(
-            run for run in reversed(self._runs) if run.step not in (_Step.WAITING, _Step.OVER)
-        )
+        # What died stays between those that require it and what it required itself.
+        begun = dict.fromkeys(run for run in reversed(self._runs) if run.step is not _Step.WAITING)
         order = graphlib.TopologicalSorter(
             {run: [other for other in run.dependants if other in begun] for run in begun}
         )
