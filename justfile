@@ -12,6 +12,11 @@ default:
 demo *options:
     python examples/shop/demo.py "$@"
 
+# Measure what the performance budget limits beside 0.5.4 and the floor; write docs/performance.md
+[group('run')]
+bench *options:
+    python -m benchmarks "$@"
+
 # Run the whole test suite; options go to pytest
 [group('test')]
 test *options:

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import pkgutil
 import re
 import subprocess
 import sys
@@ -19,6 +20,21 @@ def test_the_quickstart_is_that_of_the_tested_files() -> None:
     assert len(blocks) == 3
     for name, text in blocks:
         assert text == (ROOT / name).read_text(), name
+
+
+def test_what_the_guide_shows_can_be_imported() -> None:
+    """Each block is Python, and the names that it takes from the package are there."""
+    guide = (ROOT / "docs" / "guide.md").read_text()
+    imported: set[str] = set()
+    for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL):
+        compile(block, "guide.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        for module, names in re.findall(
+            r"^from (django_asgi_lifespan\S*) import (.*)$", block, re.MULTILINE
+        ):
+            imported |= {f"{module}.{name.strip()}" for name in names.split(",")}
+    assert imported
+    for name in imported:
+        assert pkgutil.resolve_name(name)
 
 
 def test_the_settings_are_shown_with_their_defaults() -> None:

@@ -25,12 +25,20 @@ django.setup()
 
 from django_asgi_lifespan import state  # noqa: E402
 from django_asgi_lifespan.resources import registry  # noqa: E402
-from django_asgi_lifespan.signals import asgi_shutdown, asgi_startup  # noqa: E402
+from django_asgi_lifespan.signals import (  # noqa: E402
+    asgi_lifespan,
+    asgi_shutdown,
+    asgi_startup,
+    asgi_stopping,
+)
 from virtual_clock import VirtualClockLoop, run  # noqa: E402
 
 hypothesis.settings.register_profile("default", deadline=None, max_examples=300)
 hypothesis.settings.register_profile("small", deadline=None, max_examples=50)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+NEVER_BEGUN = state._why_none
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -45,17 +53,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_registered() -> Iterator[None]:
-    """Give every test an empty registry and signals without receivers."""
-    kept = dict(registry._declared), [list(s.receivers) for s in (asgi_startup, asgi_shutdown)]
-    registry._declared.clear()
-    for signal in (asgi_startup, asgi_shutdown):
-        signal.receivers.clear()
+def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give every test an empty registry, signals without receivers, and no lifespan before it."""
+    monkeypatch.setattr(registry, "_declared", {})
+    for signal in (asgi_lifespan, asgi_startup, asgi_stopping, asgi_shutdown):
+        monkeypatch.setattr(signal, "receivers", [])
+    monkeypatch.setattr(state, "_begun", False)
+    monkeypatch.setattr(state, "_why_none", NEVER_BEGUN)
     yield
-    registry._declared.clear()
-    registry._declared.update(kept[0])
-    for signal, receivers in zip((asgi_startup, asgi_shutdown), kept[1], strict=True):
-        signal.receivers[:] = receivers
     assert not state.running, "a lifespan is still running after the test"
     assert not state._unfinished, "a lifespan was begun and not ended"
 

@@ -25,6 +25,7 @@ from django_asgi_lifespan import (
     get_state,
     resource,
 )
+from django_asgi_lifespan.asgi import LifespanApplication
 from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler
 from virtual_clock import VirtualClockLoop, run
@@ -774,6 +775,22 @@ async def test_a_cancellation_reaches_the_code_that_opens_or_closes(journal: Jou
     assert journal == ["opening is cancelled"]
 
 
+async def test_what_is_cancelled_before_its_first_step_was_never_begun(journal: Journal) -> None:
+    """It neither opens nor closes, and the startup fails."""
+
+    @resource
+    async def first() -> AsyncIterator[None]:
+        for task in asyncio.all_tasks():
+            if task.get_name().endswith("second"):
+                task.cancel()
+        yield
+
+    declare(journal, "second")
+    with pytest.raises(StartupFailedError, match=r"^second failed to start: CancelledError$"):
+        await LifespanDriver(LifespanASGIHandler()).startup()
+    assert not journal
+
+
 # 6. Time limits
 
 
@@ -1106,17 +1123,16 @@ async def test_keys_found_only_in_the_servers_state_are_taken_over() -> None:
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_a_server_without_state_gets_one_in_every_request(
-    kind: str, monkeypatch: pytest.MonkeyPatch
+    kind: str,
 ) -> None:
     """In HTTP and WebSocket scopes; each a copy."""
     resource(_value("a"), name="a")
     scopes: list[dict[str, Any]] = []
 
-    async def django(self: Any, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def django(scope: dict[str, Any], receive: Any, send: Any) -> None:
         scopes.append(scope)
 
-    monkeypatch.setattr("django.core.handlers.asgi.ASGIHandler.__call__", django)
-    handler = LifespanASGIHandler()
+    handler = LifespanApplication(django)
     async with LifespanDriver(handler):
         for _ in range(2):
             await handler({"type": kind}, None, None)
@@ -1383,9 +1399,9 @@ async def test_http_goes_to_djangos_handler_with_the_same_arguments(
 
 
 async def test_other_scope_types_get_djangos_own_error() -> None:
-    """A WebSocket is refused as stock Django refuses it."""
+    """Whatever they are; only a WebSocket is closed instead."""
     with pytest.raises(ValueError, match="Django can only handle ASGI/HTTP connections"):
-        await LifespanASGIHandler()({"type": "websocket"}, None, None)
+        await LifespanASGIHandler()({"type": "unknown"}, None, None)  # type: ignore[arg-type]
 
 
 def _value(name: str) -> Callable[[], AsyncIterator[str]]:

@@ -25,14 +25,6 @@ from django_asgi_lifespan.handler import LifespanASGIHandler
 from virtual_clock import VirtualClockLoop
 
 
-@pytest.fixture(autouse=True)
-def _no_lifespan_ever_ran(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "_why_none", FRESH)
-
-
-FRESH = state._why_none
-
-
 def declare(name: str, **options: Any) -> Resource[str]:
     """Declare a resource with a value that tells its name."""
 
@@ -367,3 +359,12 @@ async def test_receivers_get_from_their_own_lifespan() -> None:
     async with driver(), driver():
         pass
     assert seen == [(1, 1), (2, 2)]
+
+
+async def test_a_resource_that_died_before_the_state_is_filled_is_not_in_it() -> None:
+    """Its death fails the startup."""
+    lifespan = state.Lifespan()
+    lifespan.resources = [declare("a"), declare("b")]
+    lifespan.values[lifespan.resources[1]] = "value of b"
+    lifespan.fill_state()
+    assert lifespan.state == {"b": "value of b"}

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 import httpx
 from typing_extensions import Self, assert_type
 
-from django_asgi_lifespan import Resource, get_state, resource
+from django_asgi_lifespan import (
+    Resource,
+    get_state,
+    mounted_application,
+    resource,
+    run_lifespan,
+    run_lifespan_sync,
+)
 from django_asgi_lifespan.asgi import get_asgi_application
+from django_asgi_lifespan.driver import Application
 from django_asgi_lifespan.handler import LifespanASGIHandler
 
 
@@ -45,7 +55,33 @@ class Pool:
         """Close."""
 
 
+@resource
+def model() -> Iterator[bytes]:
+    """Above a plain generator function."""
+    yield b"weights"
+
+
+@resource(requires=[model])
+@contextmanager
+def lock() -> Generator[str]:
+    """Above what is a plain context manager already."""
+    yield "locked"
+
+
+@resource
+@asynccontextmanager
+async def lifespan(app: object) -> AsyncGenerator[dict[str, int]]:
+    """Above a lifespan as Starlette has it."""
+    yield {"one": 1}
+
+
+async def child(scope: Any, receive: Any, send: Any) -> None:
+    """Another ASGI application."""
+
+
 pool = resource(Pool, name="pool")
+file = resource(lambda: Path("words.txt").open(encoding="utf-8"), name="file")  # noqa: SIM115
+mounted = mounted_application(child, name="mounted", requires=[pool])
 named_pool = resource(name="named_pool")(Pool)
 client = resource(lambda: httpx.AsyncClient(timeout=5), name="client")
 
@@ -56,9 +92,26 @@ assert_type(managed.get(), int)
 assert_type(pool.get(), Pool)
 assert_type(named_pool.get(), Pool)
 assert_type(client.get(), httpx.AsyncClient)
+assert_type(model.get(), bytes)
+assert_type(lock.get(), str)
+assert_type(lifespan.get(), dict[str, int])
+assert_type(file.get(), TextIOWrapper)
+assert_type(mounted.get(), Application)
 assert_type(get_state(), dict[str, Any])
 assert_type(get_asgi_application(), LifespanASGIHandler)
 
+with http_client.override("anything, such as a fake"), run_lifespan_sync() as running:
+    assert_type(running.state, dict[str, Any])
+
+
+async def use() -> int:
+    """Async code outside a server."""
+    async with run_lifespan() as state:
+        assert_type(state, dict[str, Any])
+    return 1
+
+
+assert_type(running.run(use()), int)
 resources: list[Resource[object]] = [http_client, prices, pool]  # covariant
 
 resource(Pool())  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]

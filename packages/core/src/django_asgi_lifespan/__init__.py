@@ -11,9 +11,11 @@ from .errors import (
     ShutdownFailedError,
     StartupFailedError,
 )
+from .mounted import mounted_application
 from .resources import Resource, resource
-from .signals import asgi_shutdown, asgi_startup
-from .state import get_state
+from .running import run_lifespan, run_lifespan_sync
+from .signals import asgi_lifespan, asgi_shutdown, asgi_startup, asgi_stopping
+from .state import get_state, stopping
 
 __version__ = "1.0.0"
 
@@ -28,8 +30,14 @@ __all__ = (
     "ResourceUnavailableError",
     "ShutdownFailedError",
     "StartupFailedError",
+    "asgi_lifespan",
     "asgi_shutdown",
     "asgi_startup",
+    "asgi_stopping",
     "get_state",
+    "mounted_application",
     "resource",
+    "run_lifespan",
+    "run_lifespan_sync",
+    "stopping",
 )

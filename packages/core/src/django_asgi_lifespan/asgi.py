@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import django
 
+from .driver import Application
+from .gate import LifespanGate
 from .handler import LifespanASGIHandler
+from .project import discover
+from .protocol import Receive, Scope, Send
 
-__all__ = ("get_asgi_application",)
+__all__ = ("LifespanApplication", "get_asgi_application")
 
 
 def get_asgi_application() -> LifespanASGIHandler:
@@ -16,3 +20,26 @@ def get_asgi_application() -> LifespanASGIHandler:
     """
     django.setup(set_prefix=False)
     return LifespanASGIHandler()
+
+
+class LifespanApplication:
+    """Any ASGI application of a Django project, with the project's lifespan and state.
+
+    For what stands before Django and refuses the lifespan, such as the ``ProtocolTypeRouter`` of
+    Channels. HTTP and WebSocket scopes get the state; the lifespan scope is not passed on.
+
+    Args:
+        application: takes ``(scope, receive, send)``. Django must be set up.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._gate = LifespanGate()
+        discover()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one scope: ``lifespan`` here, anything else by the application."""
+        if self._gate.is_open and scope["type"] == "http":
+            await self._application(scope, receive, send)
+        else:
+            await self._gate.serve(self, self._application, scope, receive, send)

@@ -67,7 +67,7 @@ class LifespanDriver:
         answer = await self._ask("startup")
         if answer is None:
             raise LifespanUnsupportedError(
-                "The application ended before it answered 'lifespan.startup'."
+                f"The application ended before it answered 'lifespan.startup'{self._reason()}"
             ) from self._error()
         if answer["type"] == "lifespan.startup.failed":
             await self._finish()
@@ -85,8 +85,7 @@ class LifespanDriver:
         error = self._error()
         if answer is None:
             raise ShutdownFailedError(
-                "The application ended before it answered 'lifespan.shutdown'"
-                + (f": {describe(error)}" if error else ".")
+                f"The application ended before it answered 'lifespan.shutdown'{self._reason()}"
             ) from error
         if answer["type"] == "lifespan.shutdown.failed":
             raise ShutdownFailedError(answer.get("message", "")) from error
@@ -152,6 +151,10 @@ class LifespanDriver:
         if isinstance(error, LifespanProtocolError):
             raise error
         return error
+
+    def _reason(self) -> str:
+        error = self._error()
+        return f": {describe(error)}" if error else "."
 
     async def _receive(self) -> Message:
         if self._over and not self._idle.done():

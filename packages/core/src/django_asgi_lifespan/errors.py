@@ -8,10 +8,12 @@ from typing import cast
 from django.core.exceptions import ImproperlyConfigured
 
 __all__ = (
+    "BaseLifespanHandlerError",
     "LifespanError",
     "LifespanFailedError",
     "LifespanProtocolError",
     "LifespanUnsupportedError",
+    "MissingScopeStateError",
     "ReceiverError",
     "ResourceDeclarationError",
     "ResourceUnavailableError",
@@ -22,6 +24,14 @@ __all__ = (
 
 class LifespanError(Exception):
     """The base of every exception that this package raises on purpose."""
+
+
+BaseLifespanHandlerError = LifespanError
+"""The name of the base in django-asgi-lifespan 0.5. Deprecated."""
+
+
+class MissingScopeStateError(LifespanError):
+    """A lifespan scope has no ``state``. Deprecated: only names of 0.5 raise it."""
 
 
 class ResourceDeclarationError(LifespanError, ImproperlyConfigured):

@@ -1,22 +1,19 @@
-"""Django's ASGI handler with the lifespan protocol: sends each scope where it belongs."""
+"""Django's ASGI handler with the lifespan protocol."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import weakref
 from typing import Any, cast
 
 from django.apps import apps
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.utils.functional import cached_property
 
-from . import state
-from .project import ProjectLifespan, discover, registered
-from .protocol import Receive, Scope, Send, speak_lifespan
-from .state import Phase
+from .gate import LifespanGate
+from .project import discover
+from .protocol import Receive, Scope, Send
 
-__all__ = ("LifespanASGIHandler", "LifespanASGIRequest", "LifespanGate")
+__all__ = ("LifespanASGIHandler", "LifespanASGIRequest")
 
 logger = logging.getLogger("django_asgi_lifespan")
 
@@ -42,84 +39,22 @@ class LifespanASGIHandler(ASGIHandler):
             discover()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one scope: ``lifespan`` here, anything else by Django's own handler."""
+        """Serve one scope: HTTP and what nobody knows by Django's own handler, the rest here."""
         if self._gate.is_open and scope["type"] == "http":
             await super().__call__(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._gate.run_lifespan(scope, receive, send)
-        elif await self._gate.admits(scope, receive, send):
-            await super().__call__(scope, receive, send)
-
-
-class LifespanGate:
-    """Runs the lifespans of one application, and keeps requests out while none has completed.
-
-    Attributes:
-        is_open: requests need nothing from here: every lifespan of the application that was
-            begun is running, and the server puts a ``state`` into each request itself.
-    """
-
-    def __init__(self) -> None:
-        self.is_open = False
-        self._latest: ProjectLifespan | None = None
-        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ProjectLifespan] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._warned = False
-
-    async def run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a lifespan scope from its startup to its shutdown."""
-        loop = asyncio.get_running_loop()
-        self._latest = self._by_loop[loop] = lifespan = ProjectLifespan(scope)
-        self.is_open = False
-        try:
-            await speak_lifespan(receive, send, lifespan)
-        finally:
-            self.is_open = False
-
-    async def admits(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Return whether the request may be served, with a ``state`` in its scope; else answer it.
-
-        It may not while the lifespan is starting, or after one that failed to start, whatever the
-        server makes of the failure: several serve all the same.
-        """
-        loop = asyncio.get_running_loop()
-        latest = self._by_loop.get(loop, self._latest)
-        if latest is None:
-            self._warn_once()
-        elif latest.lifespan.phase in (Phase.STARTING, Phase.FAILED):
-            await _refuse(scope, receive, send)
-            return False
-        if "state" not in scope:
-            running = state.running.get(loop)
-            scope["state"] = running[-1].state.copy() if running else {}
         else:
-            self.is_open = all(
-                begun.lifespan.phase is Phase.RUNNING for begun in self._by_loop.values()
-            ) and bool(self._by_loop)
-        return True
-
-    def _warn_once(self) -> None:
-        """Say once that the server has started no lifespan, if anything was to be started."""
-        if not self._warned:
-            self._warned = True
-            what = registered()
-            if what:
-                logger.error(
-                    "Requests arrive, but the server has not started the lifespan, so nothing "
-                    "was opened: %s. Run a server that speaks the lifespan protocol, and do not "
-                    "switch it off (uvicorn: --lifespan on).",
-                    what,
-                )
+            django = super().__call__
+            await self._gate.serve(
+                self, _close if scope["type"] == "websocket" else django, scope, receive, send
+            )
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 503, or close a WebSocket with 1013, "try again later"."""
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 1013, "reason": "Starting, or failed to."})
-        return
-    body = b"Service unavailable: the application has not started up. Its log says why.\n"
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _close(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a WebSocket, which Django cannot handle: it would raise, and the server answer 500."""
+    logger.warning(
+        "A WebSocket for %s was refused: Django handles HTTP alone. Put LifespanApplication around "
+        "a router that sends WebSockets elsewhere.",
+        scope.get("path", "an unknown path"),
+    )
+    await receive()
+    await send({"type": "websocket.close"})

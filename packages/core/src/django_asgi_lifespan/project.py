@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
@@ -11,10 +13,18 @@ from typing import Any
 from django.utils.module_loading import autodiscover_modules
 
 from .conf import lifespan_settings
-from .errors import StartupFailedError, describe
+from .errors import ReceiverError, StartupFailedError, describe
 from .protocol import Scope
-from .resources import registry
-from .signals import asgi_shutdown, asgi_startup, count_receivers, send_shutdown, send_startup
+from .resources import Manager, registry
+from .signals import (
+    asgi_lifespan,
+    asgi_shutdown,
+    asgi_startup,
+    asgi_stopping,
+    count_receivers,
+    send_shutdown,
+    send_startup,
+)
 from .state import Lifespan, Phase
 from .supervisor import Supervisor
 
@@ -36,8 +46,13 @@ def discover() -> None:
 
 def registered() -> str:
     """Return what a lifespan would have to do, for a person to read; empty if nothing."""
-    receivers = count_receivers(asgi_startup) + count_receivers(asgi_shutdown)
+    signals = (asgi_lifespan, asgi_startup, asgi_stopping, asgi_shutdown)
+    receivers = sum(map(count_receivers, signals))
     return ", ".join([*registry.names(), *([f"{receivers} signal receivers"] if receivers else [])])
+
+
+async def _nothing() -> None:
+    """Drain nothing."""
 
 
 class ProjectLifespan:
@@ -46,12 +61,21 @@ class ProjectLifespan:
     Args:
         scope: the lifespan scope. Its ``state``, made if there is none, mirrors ours after the
             startup; what others put there before that is taken over.
+        application: what functions that take the application get.
+        drain: awaited at the shutdown, after the notice of it and before anything is stopped.
     """
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        *,
+        application: object = None,
+        drain: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
         scope.setdefault("state", {})
-        self.lifespan = Lifespan()
+        self.lifespan = Lifespan(application)
         self._scope = scope
+        self._drain = drain
 
     async def __aenter__(self) -> dict[str, Any]:
         """Start everything, and return the state.
@@ -86,19 +110,32 @@ class ProjectLifespan:
             self.lifespan.end()
 
     async def _start(self) -> None:
+        state = self.lifespan.state
+        state.update(self._scope["state"])
         try:
             discover()
             settings = lifespan_settings()
+            collected = await send_startup(asgi_lifespan, scope=self._scope, state=state)
             resources = registry.resolve()
-            self.lifespan.resources = frozenset(resources)
+            for receivers_before, factory in enumerate(collected):
+                if factory is not None:
+                    resources[Manager(factory, position=receivers_before + 0.5)] = ()
+            if collected:
+                resources = dict(sorted(resources.items(), key=lambda item: item[0].position))
+            state.update(registry.overridden())
+            self.lifespan.resources = resources
             self._supervisor = Supervisor(
                 self.lifespan,
                 resources,
-                last=_Announcement(self.lifespan, self._scope),
+                last=_Announcement(self.lifespan, self._scope, self._drain),
                 startup_timeout=settings.startup_timeout,
                 shutdown_timeout=settings.shutdown_timeout,
                 level=logging.INFO if registered() else logging.DEBUG,
             )
+        except (GeneratorExit, asyncio.CancelledError):
+            raise
+        except ReceiverError as error:  # in the log already
+            raise StartupFailedError(str(error)) from error
         except BaseException as error:
             logger.error("The lifespan cannot start: %s", describe(error), exc_info=error)
             raise StartupFailedError(describe(error)) from error
@@ -108,27 +145,54 @@ class ProjectLifespan:
 class _Announcement:
     """The Django signals, as what starts after all the resources and stops before them.
 
-    So the receivers of both run in one task, which the supervisor can cancel and abandon when
-    one of them hangs, as it does with resources.
+    So the receivers of all run in tasks that the supervisor can cancel and abandon when one of
+    them hangs, as it does with resources.
     """
 
     name = "the signal receivers"
     startup_timeout = None
     shutdown_timeout = None
 
-    def __init__(self, lifespan: Lifespan, scope: Scope) -> None:
+    def __init__(
+        self, lifespan: Lifespan, scope: Scope, drain: Callable[[], Awaitable[None]]
+    ) -> None:
         self._lifespan = lifespan
-        self._scope = scope
+        self._arguments: dict[str, Any] = {"scope": scope, "state": lifespan.state}
+        self._drain = drain
+        self._notice: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
-        state = self._lifespan.state
-        mirror = self._scope["state"]
-        state.update(mirror)
+        state, mirror = self._lifespan.state, self._arguments["scope"]["state"]
+        before = dict(mirror)
         self._lifespan.fill_state()
-        await send_startup(asgi_startup, scope=self._scope, state=state)
-        for key, value in mirror.items():
-            state.setdefault(key, value)
+        await send_startup(asgi_startup, **self._arguments)
+        for key, value in mirror.items():  # those that receivers put there
+            if key not in state or (key in before and before[key] is not value):
+                state[key] = value
         mirror.update(state)
+        self._context = contextvars.copy_context()
+        self._lifespan.announce_stopping = self._announce_stopping
         yield
-        await send_shutdown(asgi_shutdown, scope=self._scope, state=state)
+        failures: list[str] = []
+        for step in (self._notify, self._drain, self._say_goodbye):
+            try:
+                await step()
+            except ReceiverError as error:
+                failures.append(str(error))
+        if failures:
+            raise ReceiverError("; ".join(failures))
+
+    def _announce_stopping(self) -> asyncio.Task[None]:
+        """Wake those who wait for the stop, and begin to call the receivers, once."""
+        if self._notice is None:
+            self._lifespan.stopping.set()
+            notice = send_shutdown(asgi_stopping, **self._arguments)
+            self._notice = self._context.run(asyncio.ensure_future, notice)
+        return self._notice
+
+    async def _notify(self) -> None:
+        await self._announce_stopping()
+
+    async def _say_goodbye(self) -> None:
+        await send_shutdown(asgi_shutdown, **self._arguments)

@@ -23,7 +23,9 @@ async def speak_lifespan(
 
     A StartupFailedError or ShutdownFailedError becomes the ``failed`` message, and this function
     returns. Whatever else happens in between - ``receive`` or ``send`` raises, this task is
-    cancelled - *lifespan* is exited before it goes on its way.
+    cancelled - *lifespan* is exited before it goes on its way. Nothing is raised to tell a server
+    that a phase failed: the message ends every server that was measured, while an exception makes
+    most of them serve without a lifespan.
 
     Raises:
         LifespanProtocolError: the server sent something else.

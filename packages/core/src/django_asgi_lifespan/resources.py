@@ -5,16 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, Protocol, TypeVar, cast, overload
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, TypeVar, cast, overload
 
 from . import state
 from .conf import timeout
 from .errors import ResourceDeclarationError
+from .threads import InThread
 
-__all__ = ("Resource", "resource")
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing since Python 3.11
+
+__all__ = ("Manager", "Registry", "Resource", "ResourceOptions", "registry", "resource")
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -28,28 +42,31 @@ class Resource(Generic[T_co]):
         name: its key in the state, unique in the project.
         requires: the resources, or names of resources, that start before it and stop after it.
         startup_timeout, shutdown_timeout: its limits in seconds; None sets no limit of its own.
+        merged: whether a mapping that it yields goes into the state key by key.
+        position: its place among what is merged into the state.
     """
+
+    position = 0.0
 
     def __init__(
         self,
-        factory: Callable[[], Any],
+        factory: Callable[..., Any],
         *,
         name: str | None = None,
         requires: Iterable[Resource[Any] | str] = (),
         startup_timeout: float | None = None,
         shutdown_timeout: float | None = None,
     ) -> None:
+        self.factory = factory
         self.name: str = name if name is not None else getattr(factory, "__name__", "")
         self.requires = tuple(requires)
         self.startup_timeout = startup_timeout
         self.shutdown_timeout = shutdown_timeout
-        self.factory = factory
-        self._validate()
-        self._make = (
-            contextlib.asynccontextmanager(factory)
-            if inspect.isasyncgenfunction(factory)
-            else factory
-        )
+        self.overrides: list[Any] = []
+        _validate_factory(factory, self)
+        self._validate_options()
+        self._takes_application = _takes_application(factory, self)
+        self.merged = self._takes_application
 
     def __repr__(self) -> str:
         return f"<Resource {self.name} from {self.origin}>"
@@ -57,8 +74,7 @@ class Resource(Generic[T_co]):
     @property
     def origin(self) -> str:
         """Where the resource's factory is defined: dotted module and qualified name."""
-        factory = self.factory
-        return f"{factory.__module__}.{getattr(factory, '__qualname__', type(factory).__name__)}"
+        return _origin(self.factory)
 
     def get(self) -> T_co:
         """Return what the resource yielded in the running lifespan.
@@ -71,6 +87,9 @@ class Resource(Generic[T_co]):
             ResourceUnavailableError: where there is no value to return; the message says why.
         """
         value: T_co
+        if self.overrides:
+            value = self.overrides[-1]
+            return value
         view = state.current_view.get()
         try:
             if view is None:
@@ -84,48 +103,48 @@ class Resource(Generic[T_co]):
         value = state.find(self)
         return value
 
+    @contextlib.contextmanager
+    def override(self, value: Any) -> Generator[None]:
+        """Have ``get()`` return *value* everywhere in the process, for tests; it nests.
+
+        A lifespan that starts inside does not open the resource, and has *value* in its state.
+        """
+        self.overrides.append(value)
+        try:
+            yield
+        finally:
+            self.overrides.pop()
+
     def open(self) -> AbstractAsyncContextManager[T_co, bool | None]:
         """Return a new context manager that opens the resource and closes it."""
-        manager: Any = self._make()
-        if not _is_async_context_manager(manager):
-            if inspect.iscoroutine(manager):
-                manager.close()
-            raise ResourceDeclarationError(
-                f"The resource {self.name} ({self.origin}) returned {manager!r}, which is no "
-                f"async context manager. Yield the value from an async generator function, or "
-                f"return an object that works with 'async with'."
-            )
-        return cast("AbstractAsyncContextManager[T_co, bool | None]", manager)
+        make: Any = self.factory
+        if self._takes_application:
+            view = state.current_view.get()
+            make = functools.partial(make, view and view.lifespan.application)
+        if inspect.isasyncgenfunction(make):
+            return contextlib.asynccontextmanager(make)()
+        if inspect.isgeneratorfunction(make):
+            return InThread(contextlib.contextmanager(make), self.name)
+        if isinstance(make, type) and not _is_async_manager(make) and _is_manager(make):
+            return InThread(make, self.name)
+        manager: object = make()
+        if _is_async_manager(type(manager)):
+            return cast("AbstractAsyncContextManager[T_co, bool | None]", manager)
+        if _is_manager(type(manager)):
+            return InThread(lambda: cast("Any", manager), self.name)
+        if inspect.iscoroutine(manager):
+            manager.close()
+        raise ResourceDeclarationError(
+            f"The resource {self.name} ({self.origin}) returned {manager!r}, which is no context "
+            f"manager. Yield the value from a generator function, or return an object that works "
+            f"with 'async with' or 'with'."
+        )
 
-    def _validate(self) -> None:
-        factory: Any = self.factory
-        if not callable(factory) or isinstance(factory, Resource):
-            raise ResourceDeclarationError(
-                f"resource() got the instance {factory!r}; it takes a function, because each "
-                f"lifespan opens the resource anew. Write '@resource' above an async generator "
-                f"function that yields the object, or pass a function that makes it."
-            )
-        if inspect.iscoroutinefunction(factory):
-            raise ResourceDeclarationError(
-                f"{self.origin} is a coroutine function without 'yield', so nothing would close "
-                f"what it opens. Yield the value instead of returning it, and close it after "
-                f"the yield."
-            )
-        if inspect.isgeneratorfunction(factory):
-            raise ResourceDeclarationError(
-                f"{self.origin} is a plain generator function. Write 'async def'."
-            )
+    def _validate_options(self) -> None:
         if not self.name.isidentifier():
             raise ResourceDeclarationError(
                 f"{self.origin} needs a name that is a Python identifier, not {self.name!r}: "
                 f"resource(..., name='...')."
-            )
-        required = _required_parameters(factory)
-        if required:
-            raise ResourceDeclarationError(
-                f"{self.origin} takes the parameter {required[0]!r}, and the lifespan has nothing "
-                f"to pass. Call .get() on the resources that it needs, and name them in "
-                f"requires=[...]."
             )
         for requirement in cast("tuple[object, ...]", self.requires):
             if not isinstance(requirement, (Resource, str)):
@@ -142,21 +161,102 @@ class Resource(Generic[T_co]):
                 ) from None
 
 
-def _is_async_context_manager(manager: object) -> bool:
-    return hasattr(type(manager), "__aenter__") and hasattr(type(manager), "__aexit__")
+class Manager(Resource[Mapping[str, Any]]):
+    """A resource without a name, whose mapping goes into the state key by key.
+
+    Args:
+        factory: the function that makes the context manager.
+        position: how many receivers of ``asgi_lifespan``, whose managers stand between the
+            registered ones, were connected before it.
+    """
+
+    def __init__(self, factory: Callable[..., Any], *, position: float) -> None:
+        super().__init__(factory, name="manager")
+        self.position = position
+        self.merged = True
+        self.name = self.origin
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncGenerator[Mapping[str, Any]]:
+        """Return a context manager that refuses what is not a mapping."""
+        async with super().open() as value:
+            if not isinstance(cast("object", value), Mapping):
+                raise ResourceDeclarationError(
+                    f"The lifespan manager {self.name} yielded {value!r}; it must yield a mapping "
+                    f"to be merged into the state."
+                )
+            yield value
 
 
-def _required_parameters(factory: Callable[..., Any]) -> list[str]:
+def _validate_factory(factory: object, owner: Resource[Any]) -> None:
+    kind = type(factory)
+    is_manager = _is_async_manager(kind) or _is_manager(kind)  # which may be callable as well
+    if is_manager or not callable(factory) or isinstance(factory, Resource):
+        raise ResourceDeclarationError(
+            f"{factory!r} is an instance; what is wanted is a function, because each lifespan "
+            f"opens the resource anew. Write '@resource' above a generator function that yields "
+            f"the object, or pass a function that makes it."
+        )
+    if inspect.iscoroutinefunction(factory):
+        raise ResourceDeclarationError(
+            f"{owner.origin} is a coroutine function without 'yield', so nothing would close "
+            f"what it opens. Yield the value instead of returning it, and close it after "
+            f"the yield."
+        )
+
+
+def _takes_application(factory: Callable[..., Any], owner: Resource[Any]) -> bool:
+    """Return whether *factory* is called with the application; raise if it needs anything else."""
+    required = _required_parameters(factory)
+    if not required:
+        return False
+    first, *more = required
+    if first.kind is first.KEYWORD_ONLY or more:
+        names = ", ".join(repr(parameter.name) for parameter in required)
+        raise ResourceDeclarationError(
+            f"{owner.origin} takes the parameters {names}, and the lifespan has nothing to pass "
+            f"but the application, as the only one. Call .get() on the resources that it needs, "
+            f"and name them in requires=[...]."
+        )
+    return True
+
+
+def _required_parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]:
+    if type(factory) is FunctionType and not hasattr(factory, "__wrapped__"):
+        code = factory.__code__  # inspect.signature takes twenty times as long
+        if code.co_argcount + code.co_kwonlyargcount == 0:
+            return []
     try:
         parameters = inspect.signature(factory).parameters.values()
     except ValueError:  # some callables written in C have no signature
         return []
     return [
-        parameter.name
+        parameter
         for parameter in parameters
         if parameter.default is parameter.empty
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
+
+
+def _origin(factory: Any) -> str:
+    return f"{factory.__module__}.{getattr(factory, '__qualname__', type(factory).__name__)}"
+
+
+def _is_async_manager(kind: type[Any]) -> bool:
+    return hasattr(kind, "__aenter__") and hasattr(kind, "__aexit__")
+
+
+def _is_manager(kind: type[Any]) -> bool:
+    return hasattr(kind, "__enter__") and hasattr(kind, "__exit__")
+
+
+class ResourceOptions(TypedDict, total=False):
+    """The options of ``@resource``."""
+
+    name: str | None
+    requires: Iterable[Resource[Any] | str]
+    startup_timeout: float | None
+    shutdown_timeout: float | None
 
 
 class _Decorator(Protocol):
@@ -167,44 +267,62 @@ class _Decorator(Protocol):
         self, factory: Callable[[], AbstractAsyncContextManager[T, bool | None]], /
     ) -> Resource[T]: ...
     @overload
+    def __call__(
+        self, factory: Callable[[], AbstractContextManager[T, bool | None]], /
+    ) -> Resource[T]: ...
+    @overload
     def __call__(self, factory: Callable[[], AsyncIterator[T]], /) -> Resource[T]: ...
+    @overload
+    def __call__(self, factory: Callable[[], Iterator[T]], /) -> Resource[T]: ...
+    @overload
+    def __call__(
+        self, factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]], /
+    ) -> Resource[T]: ...
 
 
 @overload
 def resource(
     factory: Callable[[], AbstractAsyncContextManager[T, bool | None]],
     /,
-    *,
-    name: str | None = None,
-    requires: Iterable[Resource[Any] | str] = (),
-    startup_timeout: float | None = None,
-    shutdown_timeout: float | None = None,
+    **options: Unpack[ResourceOptions],
+) -> Resource[T]: ...
+@overload
+def resource(
+    factory: Callable[[], AbstractContextManager[T, bool | None]],
+    /,
+    **options: Unpack[ResourceOptions],
 ) -> Resource[T]: ...
 @overload
 def resource(
     factory: Callable[[], AsyncIterator[T]],
     /,
-    *,
-    name: str | None = None,
-    requires: Iterable[Resource[Any] | str] = (),
-    startup_timeout: float | None = None,
-    shutdown_timeout: float | None = None,
+    **options: Unpack[ResourceOptions],
 ) -> Resource[T]: ...
 @overload
 def resource(
-    *,
-    name: str | None = None,
-    requires: Iterable[Resource[Any] | str] = (),
-    startup_timeout: float | None = None,
-    shutdown_timeout: float | None = None,
-) -> _Decorator: ...
+    factory: Callable[[], Iterator[T]],
+    /,
+    **options: Unpack[ResourceOptions],
+) -> Resource[T]: ...
+@overload
+def resource(
+    factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]],
+    /,
+    **options: Unpack[ResourceOptions],
+) -> Resource[T]: ...
+@overload
+def resource(**options: Unpack[ResourceOptions]) -> _Decorator: ...
 def resource(factory: Any = None, /, **options: Any) -> Any:
     """Declare a resource: opened once per worker before the first request, closed after the last.
 
-    Use it bare or with options, above an async generator function that yields the opened object
-    once, or by call on a function or class that returns an async context manager. A resource is
-    known from its declaration on; declare it in the ``lifespan.py`` of an installed Django app,
-    which is imported by itself.
+    Use it bare or with options, above an async or a plain generator function that yields the
+    opened object once, or by call on a function or class that returns an async or a plain
+    context manager. Plain ones are opened and closed in a thread of their own. A function
+    with one parameter gets the application, and a mapping that it yields goes into the state key
+    by key, as Starlette has it.
+
+    A resource is known from its declaration on; declare it in the ``lifespan.py`` of an installed
+    Django app, which is imported by itself.
 
     Args:
         name: its key in the state; by default the name of the function.
@@ -238,9 +356,21 @@ class Registry:
 
         A module that failed in the middle is executed again when it is imported again.
         """
-        code = getattr(inspect.unwrap(declared.factory), "__code__", None)
+        factory: Any = declared.factory
+        while hasattr(factory, "__wrapped__"):
+            factory = factory.__wrapped__
+        code = getattr(factory, "__code__", None)
         line = (code.co_filename, code.co_firstlineno) if code else id(declared)
         self._declared[declared.factory.__module__, line, declared.name] = declared
+
+    def add_manager(self, manager: Manager) -> Callable[[], None]:
+        """Add a manager, and return what removes it again."""
+        self._declared[manager] = manager
+
+        def remove() -> None:
+            self._declared.pop(manager, None)
+
+        return remove
 
     def names(self) -> list[str]:
         """Return the names of the declared resources, in the order of their declaration."""
@@ -254,6 +384,8 @@ class Registry:
         """
         by_name: dict[str, Resource[Any]] = {}
         for declared in self._declared.values():
+            if isinstance(declared, Manager):
+                continue
             other = by_name.setdefault(declared.name, declared)
             if other is not declared:
                 raise ResourceDeclarationError(
@@ -261,9 +393,19 @@ class Registry:
                     f"{declared.origin}. Rename one, or give it @resource(name='...')."
                 )
         return {
-            declared: tuple(_find(by_name, declared, wanted) for wanted in declared.requires)
-            for declared in by_name.values()
+            declared: tuple(
+                required
+                for wanted in declared.requires
+                if not (required := _find(by_name, declared, wanted)).overrides
+            )
+            for declared in self._declared.values()
+            if not declared.overrides
         }
+
+    def overridden(self) -> dict[str, Any]:
+        """Return the values that stand in for resources now, by name."""
+        declared = self._declared.values()
+        return {each.name: each.overrides[-1] for each in declared if each.overrides}
 
 
 def _find(

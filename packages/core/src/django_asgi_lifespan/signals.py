@@ -15,7 +15,15 @@ from django.dispatch import Signal, dispatcher
 from .errors import ReceiverError, describe
 from .threads import run_in_thread
 
-__all__ = ("LifespanSender", "LifespanSignal", "asgi_shutdown", "asgi_startup")
+__all__ = (
+    "CompatAsyncSignal",
+    "LifespanSender",
+    "LifespanSignal",
+    "asgi_lifespan",
+    "asgi_shutdown",
+    "asgi_startup",
+    "asgi_stopping",
+)
 
 logger = logging.getLogger("django_asgi_lifespan")
 
@@ -56,10 +64,41 @@ class LifespanSignal(Signal):
         super().connect(receiver, sender, weak, dispatch_uid)
 
 
+class CompatAsyncSignal(LifespanSignal):
+    """The class of ``asgi_lifespan`` in django-asgi-lifespan 0.5. Deprecated."""
+
+    async def compat_asend_async_only(
+        self, sender: object, **named: Any
+    ) -> list[tuple[Receiver, Any]]:
+        """Return what each async receiver for *sender* returned, called at the same time."""
+        receivers = [
+            receiver
+            for receiver in live_receivers(self, sender)
+            if inspect.iscoroutinefunction(receiver)
+        ]
+        calls = [receiver(signal=self, sender=sender, **named) for receiver in receivers]
+        return list(zip(receivers, await asyncio.gather(*calls), strict=True))
+
+
+asgi_lifespan = CompatAsyncSignal()
+"""Sent before anything starts, with ``scope`` and ``state``; for projects that used it in 0.5.
+
+A receiver may return a function that returns a context manager. It is entered with the
+resources, what it yields is merged into the state, and it is exited with them. New projects
+declare resources.
+"""
+
 asgi_startup = LifespanSignal()
 """Sent when every resource has started, before the first request; with ``scope`` and ``state``.
 
 The first receiver that fails ends the startup, and the server does not serve.
+"""
+
+asgi_stopping = LifespanSignal()
+"""Sent as soon as the server is known to stop, while requests are still being served.
+
+At the latest it is sent at the beginning of the shutdown. Every receiver is called, with
+``scope`` and ``state``. To wait for the moment in async code, use ``stopping()``.
 """
 
 asgi_shutdown = LifespanSignal()
@@ -71,22 +110,26 @@ Every receiver is called, whatever the others do.
 
 def count_receivers(signal: Signal) -> int:
     """Return how many receivers of *signal* a lifespan would call."""
-    return len(list(_receivers(signal)))
+    return len(list(live_receivers(signal)))
 
 
-async def send_startup(signal: Signal, **arguments: Any) -> None:
-    """Call the receivers in the order of their connection; the first failure stops the rest.
+async def send_startup(signal: Signal, **arguments: Any) -> list[Any]:
+    """Return what the receivers return, called in the order of their connection.
+
+    The first failure stops the rest.
 
     Raises:
-        ReceiverError: names the receiver that failed, whose traceback is in the log.
+        ReceiverError: names the first receiver that failed, whose traceback is in the log.
     """
-    for receiver in _receivers(signal):
+    results: list[Any] = []
+    for receiver in live_receivers(signal):
         try:
-            await _call(receiver, signal, arguments)
+            results.append(await call(receiver, signal, arguments))
         except (GeneratorExit, asyncio.CancelledError):
             raise
         except BaseException as exception:
             raise ReceiverError(_report(receiver, exception)) from exception
+    return results
 
 
 async def send_shutdown(signal: Signal, **arguments: Any) -> None:
@@ -96,9 +139,9 @@ async def send_shutdown(signal: Signal, **arguments: Any) -> None:
         ReceiverError: names all the receivers that failed, whose tracebacks are in the log.
     """
     failures: list[str] = []
-    for receiver in _receivers(signal):
+    for receiver in live_receivers(signal):
         try:
-            await _call(receiver, signal, arguments)
+            await call(receiver, signal, arguments)
         except GeneratorExit:
             raise
         except BaseException as exception:
@@ -107,14 +150,14 @@ async def send_shutdown(signal: Signal, **arguments: Any) -> None:
         raise ReceiverError("; ".join(failures))
 
 
-async def _call(receiver: Receiver, signal: Signal, arguments: dict[str, Any]) -> None:
-    call = functools.partial(receiver, signal=signal, sender=LifespanSender, **arguments)
+async def call(receiver: Receiver, signal: Signal, arguments: dict[str, Any]) -> Any:
+    """Return what *receiver* returns; a synchronous one runs in a thread."""
+    bound = functools.partial(receiver, signal=signal, sender=LifespanSender, **arguments)
     if inspect.iscoroutinefunction(receiver):
-        await call()
-        return
-    result = await run_in_thread(call, name=_name(receiver))
-    if inspect.isawaitable(result):  # an object whose __call__ is a coroutine function
-        await result
+        return await bound()
+    result = await run_in_thread(bound, name=_name(receiver))
+    # The __call__ of an object may be a coroutine function.
+    return await result if inspect.isawaitable(result) else result
 
 
 def _report(receiver: Receiver, exception: BaseException) -> str:
@@ -128,8 +171,8 @@ def _name(receiver: Receiver) -> str:
     return f"{receiver.__module__}.{getattr(receiver, '__qualname__', type(receiver).__name__)}"
 
 
-def _receivers(signal: Signal) -> Iterator[Receiver]:
-    """Yield the live receivers for our sender in the order of their connection.
+def live_receivers(signal: Signal, sender: object = LifespanSender) -> Iterator[Receiver]:
+    """Yield the live receivers for *sender* in the order of their connection.
 
     Django's own methods return the sync ones apart from the async ones. An entry of
     ``Signal.receivers`` is ``((receiver key, sender key), receiver or reference, ...)``, with
@@ -137,7 +180,7 @@ def _receivers(signal: Signal) -> Iterator[Receiver]:
     """
     entries: list[Any] = list(signal.receivers)
     for (_, sender_key), receiver, *_ in entries:
-        if sender_key in (_make_id(None), _make_id(LifespanSender)):
+        if sender_key in (_make_id(None), _make_id(sender)):
             is_weak = type(receiver) in (weakref.ref, weakref.WeakMethod)
             live: Receiver | None = receiver() if is_weak else receiver
             if live is not None:
@@ -156,12 +199,13 @@ def _ignoring_arguments(receiver: Receiver, *, weak: bool) -> Receiver:
     reference: Any = weakref.WeakMethod if inspect.ismethod(receiver) else weakref.ref
     target: Any = reference(receiver) if weak else lambda: receiver
 
-    async def call_async(**_: Any) -> None:
-        if (call := target()) is not None:
-            await call()
+    async def call_async(**_: Any) -> Any:
+        live = target()
+        return None if live is None else await live()
 
     def call_sync(**_: Any) -> Any:
-        return None if (call := target()) is None else call()
+        live = target()
+        return None if live is None else live()
 
     wrapper = call_async if inspect.iscoroutinefunction(receiver) else call_sync
     functools.update_wrapper(wrapper, receiver)

@@ -6,12 +6,17 @@ import asyncio
 import contextvars
 import enum
 import functools
-from collections.abc import Sequence
-from typing import Any, Protocol
+import logging
+import weakref
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol, cast
 
 from .errors import ResourceUnavailableError
 
-__all__ = ("get_state",)
+__all__ = ("announce_stopping", "get_state", "stopping")
+
+
+logger = logging.getLogger("django_asgi_lifespan")
 
 
 class Phase(enum.Enum):
@@ -29,13 +34,23 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
+class Yielding(Named, Protocol):
+    """A resource that has a part in the state."""
+
+    @property
+    def merged(self) -> bool: ...
+
+
 class Lifespan:
     """One lifespan: its phase, its state, and the values of its resources while they run."""
 
-    def __init__(self) -> None:
+    def __init__(self, application: Any = None) -> None:
+        self.application = application
         self.loop = asyncio.get_running_loop()
         self.phase = Phase.STARTING
-        self.resources: frozenset[Named] = frozenset()
+        self.stopping = asyncio.Event()
+        self.announce_stopping: Callable[[], object] = self.stopping.set
+        self.resources: Collection[Yielding] = ()
         self.values: dict[Named, Any] = {}
         self.died: dict[Named, str] = {}
         self.state: dict[str, Any] = {}
@@ -46,16 +61,40 @@ class Lifespan:
 
     def begin(self) -> None:
         """Let code that asks too early be told so."""
+        global _begun
+        _begun = True
         _unfinished.append(self)
 
     def fill_state(self) -> None:
-        """Put the value of every started resource into the state, under the resource's name."""
-        self.state.update((resource.name, value) for resource, value in self.values.items())
+        """Put what the resources yielded into the state; of two that want one key the first wins.
+
+        The value of a resource goes there under its name, a mapping to be merged key by key.
+        """
+        owners: dict[str, Yielding] = {}
+        for resource in self.resources:
+            if resource not in self.values:  # it died already, which fails the startup
+                continue
+            value: object = self.values[resource]
+            entries = {resource.name: value}
+            if resource.merged and isinstance(value, Mapping):
+                entries = cast("dict[str, object]", value)
+            for key, each in entries.items():
+                owner = owners.setdefault(key, resource)
+                if owner is resource:
+                    self.state[key] = each
+                else:
+                    logger.warning(
+                        "Both %s and %s put %r into the state; the first one, declared first, wins",
+                        owner.name,
+                        resource.name,
+                        key,
+                    )
         self.state_filled = True
 
     def publish(self) -> None:
         """Let code that runs in this event loop find this lifespan."""
         self.phase = Phase.RUNNING
+        _ended_in.discard(self.loop)
         running.setdefault(self.loop, []).append(self)
 
     def end(self, failure: str = "") -> None:
@@ -67,6 +106,7 @@ class Lifespan:
         else:
             self.phase = Phase.STOPPED
             _why_none = "the lifespan has ended, and everything that it had opened is closed."
+            _ended_in.add(self.loop)
         self.values.clear()
         _unfinished.remove(self)
         in_this_loop = running.get(self.loop, [])
@@ -97,6 +137,29 @@ class View:
         return frozenset(found)
 
 
+def announce_stopping() -> None:
+    """Let the lifespans of this event loop know that the server has begun to stop.
+
+    For the adapters of servers, which know it before the shutdown. Call it in the loop, as often
+    as you like.
+    """
+    for lifespan in running.get(asyncio.get_running_loop(), ()):
+        lifespan.announce_stopping()
+
+
+async def stopping() -> None:
+    """Return when the server has begun to stop, as early as it lets us know.
+
+    For responses that would otherwise go on for ever: streams, WebSockets, long polls. In an
+    event loop whose lifespan has ended it returns at once.
+
+    Raises:
+        ResourceUnavailableError: where no lifespan has run; the message says why.
+    """
+    if asyncio.get_running_loop() not in _ended_in:
+        await _current("The notice of the stop").stopping.wait()
+
+
 running: dict[asyncio.AbstractEventLoop, list[Lifespan]] = {}
 """The lifespans that started up completely and have not ended, newest last."""
 
@@ -105,6 +168,8 @@ current_view: contextvars.ContextVar[View | None] = contextvars.ContextVar(
 )
 """Set in the task of every resource, and so in the tasks and threads that copy its context."""
 
+_begun = False
+_ended_in: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 _unfinished: list[Lifespan] = []
 _why_none = (
     "no lifespan ran in this process. Either the server does not start one (WSGI, Daphne, "
@@ -129,6 +194,11 @@ def get_state() -> dict[str, Any]:
             "Inside a resource, name the others in requires=[...] and call .get() on them."
         )
     return lifespan.state
+
+
+def was_begun() -> bool:
+    """Return whether any lifespan was begun in this process."""
+    return _begun
 
 
 def find(resource: Named) -> Any:

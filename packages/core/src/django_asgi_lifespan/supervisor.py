@@ -21,6 +21,7 @@ from .errors import (
     describe,
 )
 from .state import Lifespan, View, current_view
+from .threads import InThread, uncancel
 
 __all__ = ("GRACE", "Supervised", "Supervisor")
 
@@ -328,6 +329,7 @@ class _Run:
         self._troubles: list[str] = []
         self._error: BaseException | None = None
         self._view = View(self._lifespan, resource, ())
+        self._thread: InThread | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None]
@@ -377,6 +379,8 @@ class _Run:
         self._troubles.append(f"{why} and was abandoned")
         self._report()
         self._abandoned = True
+        if self._thread is not None:  # its task waits for a thread, and would wait for ever
+            self._thread.abandon()
         self.step = _Step.OVER
         self._lifespan.values.pop(self.resource, None)
         self.stop()
@@ -385,7 +389,10 @@ class _Run:
         """Open the resource, wait, close it. Nothing that it raises leaves here."""
         current_view.set(self._view)
         try:
-            async with self.resource.open() as value:
+            manager = self.resource.open()
+            if isinstance(manager, InThread):
+                self._thread = manager
+            async with manager as value:
                 self._opened(value)
                 try:
                     await self._until_stopped()
@@ -414,8 +421,7 @@ class _Run:
                 if swallowed or not await self._is_ending():
                     raise
                 swallowed = True
-                if sys.version_info >= (3, 11):
-                    self._task.uncancel()
+                uncancel()
 
     async def _is_ending(self) -> bool:
         for _ in range(_TURNS):

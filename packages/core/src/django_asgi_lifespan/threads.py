@@ -1,18 +1,28 @@
-"""Synchronous code beside the event loop: a daemon thread a call, database connections closed."""
+"""Synchronous code beside the event loop: daemon threads, and context managers that live in one."""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import functools
+import logging
+import queue
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 from django.db import connections
 
-__all__ = ("run_in_thread",)
+__all__ = ("InThread", "run_in_thread", "uncancel")
 
 T = TypeVar("T")
+
+logger = logging.getLogger("django_asgi_lifespan")
 
 
 async def run_in_thread(function: Callable[[], T], *, name: str) -> T:
@@ -22,7 +32,108 @@ async def run_in_thread(function: Callable[[], T], *, name: str) -> T:
     in it reaches this event loop. A thread cannot be cancelled: when the caller is, it is left
     to itself, and does not delay the end of the process.
     """
+    thread = _DaemonThread(name)
+    try:
+        return await _run(thread, function)
+    finally:
+        thread.end()
 
+
+class InThread:
+    """An async context manager that enters and exits a synchronous one in a thread of its own.
+
+    Both run in one copy of the context in which it is entered. Cancellations do not reach a
+    thread, and are swallowed; once it is abandoned, it waits no more, and the thread exits what
+    it has entered by itself.
+
+    Args:
+        make: returns the synchronous context manager; called in the thread.
+        name: that of the thread.
+    """
+
+    def __init__(
+        self, make: Callable[[], AbstractContextManager[Any, bool | None]], name: str
+    ) -> None:
+        self._make = make
+        self._name = name
+        self._lock = threading.Lock()
+        self._entered = False
+        self._leaving = False
+        self._abandoned = False
+
+    async def __aenter__(self) -> Any:
+        self._thread = _DaemonThread(self._name)
+        self._context = contextvars.copy_context()
+        self._given_up = asyncio.get_running_loop().create_future()
+        try:
+            return await self._call(self._enter)
+        except BaseException:
+            self._thread.end()
+            raise
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        self._leaving = True
+        if self._abandoned:
+            self._given_up.set_result(None)
+        leave = functools.partial(self._manager.__exit__, exception_type, exception, traceback)
+        try:
+            suppress: bool | None = await self._call(leave)
+            return suppress
+        finally:
+            self._thread.end()
+
+    def abandon(self) -> None:
+        """Wait no more: the task ends with CancelledError, the thread goes on by itself."""
+        with self._lock:
+            self._abandoned = True
+            on_its_way = self._entered and not self._leaving
+        if not on_its_way:  # else the task is about to resume, and exits what was entered
+            self._given_up.set_result(None)
+
+    def _enter(self) -> Any:
+        self._manager = self._make()
+        value = self._manager.__enter__()
+        with self._lock:
+            self._entered = not self._abandoned
+        if not self._entered:
+            try:
+                self._manager.__exit__(None, None, None)
+            except BaseException as error:
+                logger.error("%s, abandoned, failed to stop", self._name, exc_info=error)
+        return value
+
+    async def _call(self, function: Callable[[], Any]) -> Any:
+        try:
+            return await _run(self._thread, functools.partial(self._context.run, function))
+        except asyncio.CancelledError:
+            uncancel()
+            return await self._end_of_call()
+
+    async def _end_of_call(self) -> Any:
+        """Wait for the thread, which goes on after a cancellation, unless it is abandoned."""
+        ended: asyncio.Future[Any] = asyncio.wrap_future(self._thread.call)
+        while not (ended.done() or self._given_up.done()):
+            try:
+                await asyncio.wait((ended, self._given_up), return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                uncancel()
+        if not ended.done():
+            ended.cancel()
+        return ended.result()
+
+
+def uncancel() -> None:
+    """Take back a cancellation of this task that was swallowed, where Python counts them."""
+    if sys.version_info >= (3, 11):
+        cast("asyncio.Task[Any]", asyncio.current_task()).uncancel()
+
+
+async def _run(thread: _DaemonThread, function: Callable[[], T]) -> T:
     def call() -> T:
         try:
             return function()
@@ -30,21 +141,28 @@ async def run_in_thread(function: Callable[[], T], *, name: str) -> T:
             connections.close_all()
 
     # asgiref only hands the executor to loop.run_in_executor(), but asks for one class of them.
-    executor: Any = _DaemonThread(name)
+    executor: Any = thread
     return await sync_to_async(call, thread_sensitive=False, executor=executor)()
 
 
 class _DaemonThread(Executor):
-    """An executor with a daemon thread a call; those of the standard library are joined at exit."""
+    """An executor of one daemon thread, because those of the standard library are joined at exit.
+
+    Attributes:
+        call: the latest call; it cannot be cancelled, as the thread cannot.
+    """
+
+    call: Future[Any]
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        future: Future[T] = Future()
-        future.set_running_or_notify_cancel()  # a thread cannot be cancelled, so neither can it
+        self.call = future = Future[T]()
+        future.set_running_or_notify_cancel()
 
-        def work() -> None:
+        def run() -> None:
             try:
                 result = function(*args, **kwargs)
             except BaseException as exception:
@@ -52,5 +170,13 @@ class _DaemonThread(Executor):
             else:
                 future.set_result(result)
 
-        threading.Thread(target=work, name=self._name, daemon=True).start()
+        self._calls.put(run)
         return future
+
+    def end(self) -> None:
+        """Let the thread end after the calls that it has."""
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        while (run := self._calls.get()) is not None:
+            run()

@@ -1,0 +1,169 @@
+"""What the tests of the examples share: a Django project around an example, and real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+from django.urls import path
+
+from django_asgi_lifespan.driver import LifespanDriver
+from django_asgi_lifespan.handler import LifespanASGIHandler
+
+# The same Django, event loops and empty registry as in the tests of the core.
+from packages.core.tests.conftest import (  # noqa: F401
+    _nothing_registered,
+    pytest_pyfunc_call,
+    settings,
+)
+from processes import running
+
+LIMIT = 30
+"""Seconds in which whatever a test waits for has to happen."""
+
+Example = Callable[[str], Any]
+Serve = Callable[[Callable[..., Any]], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def example(_nothing_registered: None) -> Example:  # noqa: F811
+    """Return a function that imports an example anew, which declares its resources."""
+
+    def load(name: str) -> ModuleType:
+        file = Path(__file__).with_name(f"{name}.py")
+        spec = importlib.util.spec_from_file_location(f"example_{name}", file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def serve(settings: Any) -> Serve:  # noqa: F811
+    """Return a function that runs a Django project of one view, and yields a client for it."""
+
+    @asynccontextmanager
+    async def run(view: Callable[..., Any]) -> AsyncGenerator[httpx.AsyncClient]:
+        settings.ROOT_URLCONF = (path("", view),)
+        handler = LifespanASGIHandler()
+        async with (
+            LifespanDriver(handler),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(handler), base_url="http://testserver"
+            ) as client,
+        ):
+            yield client
+
+    return run
+
+
+class Upstream:
+    """An HTTP server that the project is a client of.
+
+    Attributes:
+        url: where it is.
+        connections: how many have been made to it.
+        open: how many of them are open.
+        all_closed: set when there were some, and none is left.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.connections = 0
+        self.open = 0
+        self.all_closed = asyncio.Event()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer every request of one connection, until the client closes it."""
+        self.connections += 1
+        self.open += 1
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+        except asyncio.IncompleteReadError:
+            self.open -= 1
+            if self.open == 0:
+                self.all_closed.set()
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def upstream() -> AsyncGenerator[Upstream]:
+    """Run an Upstream, until its clients have closed all of their connections."""
+    service = Upstream()
+    async with await asyncio.start_server(service.answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        service.url = f"http://{host}:{port}/"
+        yield service
+        await asyncio.wait_for(service.all_closed.wait(), LIMIT)
+
+
+def missing(program: str) -> None:
+    """Skip the test, or fail it where the environment says that every server must be there."""
+    reason = f"{program} is not installed"
+    if os.environ.get("REQUIRE_SERVICES"):
+        pytest.fail(f"{reason}, and REQUIRE_SERVICES is set")
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An empty folder whose path is short enough for the address of a Unix socket."""
+    with tempfile.TemporaryDirectory(prefix="lifespan-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def redis_url(folder: Path) -> Iterator[str]:
+    """The URL of a Redis server of the test's own, which keeps nothing."""
+    program = shutil.which("redis-server")
+    if program is None:
+        missing("redis-server")
+    socket = folder / "redis"
+    command = [str(program), "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    with running(command, cwd=folder) as server:
+        server.wait_for("eady to accept connections")
+        yield f"unix://{socket}"
+
+
+@pytest.fixture
+def postgresql_url(folder: Path) -> Iterator[str]:
+    """The URL of a PostgreSQL server of the test's own, with a cluster made for it."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = shutil.which("initdb") or (installed and installed[-1])
+    if not found:
+        missing("PostgreSQL")
+    programs = Path(str(found)).resolve().parent
+    options: dict[str, Any] = {"cwd": folder}
+    if os.geteuid() == 0:  # as whom PostgreSQL refuses to run
+        import pwd  # not on Windows
+
+        nobody = pwd.getpwnam("nobody")
+        options |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    command = [str(programs / "initdb"), "--pgdata=data", "--username=tester", "--auth=trust"]
+    command += ["--no-sync", "--no-locale", "--encoding=UTF8"]
+    with running(command, **options) as made:
+        made.wait_for("^Success")
+    command = [str(programs / "postgres"), "-D", "data", "-k", str(folder)]
+    command += ["-c", "listen_addresses=", "-c", "fsync=off"]
+    with running(command, **options) as server:
+        server.wait_for("ready to accept connections")
+        yield f"postgresql://tester@/postgres?host={folder}"
+        server.stop(signal.SIGINT)  # fast, and leaves no shared memory behind

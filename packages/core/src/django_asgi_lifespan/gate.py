@@ -1,0 +1,123 @@
+"""What stands before an application: its lifespans, and what they mean for its requests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from typing import Any
+
+from . import state
+from .driver import Application
+from .project import ProjectLifespan, registered
+from .protocol import Receive, Scope, Send, speak_lifespan
+from .sockets import OpenSockets
+from .state import Phase
+
+__all__ = ("LifespanGate",)
+
+logger = logging.getLogger("django_asgi_lifespan")
+
+
+class LifespanGate:
+    """Runs the lifespans of one application, and keeps requests out while none has completed.
+
+    Attributes:
+        is_open: HTTP requests need nothing from here: every lifespan of the application that was
+            begun is running, and the server puts a ``state`` into each request itself.
+    """
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self._latest: ProjectLifespan | None = None
+        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ProjectLifespan] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._sockets = OpenSockets()
+        self._warned = False
+
+    async def serve(
+        self, outermost: Any, application: Application, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Serve one scope: ``lifespan`` for *outermost* here, what is admitted by *application*."""
+        if scope["type"] == "lifespan":
+            await self._run_lifespan(outermost, scope, receive, send)
+        elif await self._admits(scope, receive, send):
+            if scope["type"] == "websocket":
+                socket = self._sockets.add(send)
+                try:
+                    await application(scope, receive, socket.send)
+                finally:
+                    self._sockets.remove(socket)
+            else:
+                await application(scope, receive, send)
+
+    async def _run_lifespan(
+        self, outermost: Any, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        lifespan = ProjectLifespan(scope, application=outermost, drain=self._sockets.close)
+        self._latest = self._by_loop[loop] = lifespan
+        self.is_open = False
+        try:
+            await speak_lifespan(receive, send, lifespan)
+        finally:
+            self.is_open = False
+
+    async def _admits(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Return whether the request may be served, with a ``state`` in its scope; else answer it.
+
+        It may not while the lifespan is starting, or after one that failed to start, whatever the
+        server makes of the failure: several serve all the same.
+        """
+        loop = asyncio.get_running_loop()
+        latest = self._by_loop.get(loop, self._latest)
+        if latest is None:
+            self._warn_once()
+        elif latest.lifespan.phase in _CLOSED_TO.get(scope["type"], ()):
+            await _refuse(scope, receive, send)
+            return False
+        if "state" not in scope:
+            running = state.running.get(loop)
+            scope["state"] = running[-1].state.copy() if running else {}
+        elif latest is not None:
+            self.is_open = all(
+                begun.lifespan.phase is Phase.RUNNING for begun in self._by_loop.values()
+            )
+        return True
+
+    def _warn_once(self) -> None:
+        """Say once that the server has started no lifespan, if anything was to be started.
+
+        Where another application of this process has one, this one stands behind it.
+        """
+        if self._warned or state.was_begun():
+            return
+        self._warned = True
+        what = registered()
+        if what:
+            logger.error(
+                "Requests arrive, but the server has not started the lifespan, so nothing "
+                "was opened: %s. Run a server that speaks the lifespan protocol, and do not "
+                "switch it off (uvicorn: --lifespan on).",
+                what,
+            )
+
+
+_CLOSED_TO = {
+    "http": (Phase.STARTING, Phase.FAILED),
+    # Those that are open are being closed, and a new one would not be told.
+    "websocket": (Phase.STARTING, Phase.FAILED, Phase.STOPPING),
+}
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer 503, or close a WebSocket with 1013, "try again later"."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1013, "reason": "Not running."})
+        return
+    body = b"Service unavailable: the application has not started up. Its log says why.\n"
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,69 @@
+"""Other ASGI applications under Django, with lifespans of their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from .driver import Application, LifespanDriver
+from .errors import LifespanError, LifespanUnsupportedError, StartupFailedError, describe
+from .protocol import Receive, Scope, Send
+from .resources import Resource, ResourceOptions, resource
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing since Python 3.11
+
+__all__ = ("mounted_application",)
+
+
+def mounted_application(
+    application: Application | None = None,
+    *,
+    factory: Callable[[], Application] | None = None,
+    **options: Unpack[ResourceOptions],
+) -> Resource[Application]:
+    """Declare a resource that runs the lifespan of another ASGI application.
+
+    For a Starlette, FastAPI or MCP application that is served beside Django: its lifespan starts
+    and stops with the project's. What ``.get()`` returns is the application to pass requests to;
+    their scopes get the state of its own lifespan, and not the project's.
+
+    Args:
+        application: takes ``(scope, receive, send)``, the lifespan scope included.
+        factory: in its place, a function that makes the application at each start, for those
+            that live only once, as MCP's do.
+        options: those of ``resource()``; a name is needed.
+
+    Raises:
+        TypeError: not exactly one of *application* and *factory* is given, or no name.
+    """
+    if (application is None) == (factory is None) or "name" not in options:
+        raise TypeError("mounted_application() takes an application or a factory, and a name")
+
+    @asynccontextmanager
+    async def run() -> AsyncGenerator[Application]:
+        child: Any = application if factory is None else factory()
+        driver = LifespanDriver(child)
+        try:
+            await driver.startup()
+        except LifespanUnsupportedError as error:
+            if error.__cause__ is None:
+                raise LifespanError(
+                    "the application has no lifespan: pass requests to it as it is"
+                ) from None
+            raise
+        except StartupFailedError as error:  # the message may be a whole traceback, as Starlette's
+            if error.__cause__ is None:
+                raise
+            raise StartupFailedError(describe(error.__cause__)) from error.__cause__
+
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await child({**scope, "state": driver.state.copy()}, receive, send)
+
+        try:
+            yield with_state
+        finally:
+            await driver.shutdown()
+
+    return resource(run, **options)

@@ -1,0 +1,81 @@
+"""The open WebSockets of an application, so that those that the server forgets get a close."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from .protocol import Message, Send
+
+__all__ = ("OpenSockets",)
+
+logger = logging.getLogger("django_asgi_lifespan")
+
+SERVICE_RESTART = 1012
+"""The close code that says that the server restarts (IANA's registry of close codes)."""
+
+PATIENCE = 1.0
+"""Seconds to tell all clients and for the handlers to end, while every resource still works."""
+
+
+class OpenSockets:
+    """The WebSockets whose handlers are running."""
+
+    def __init__(self) -> None:
+        self._sockets: dict[_Socket, asyncio.Task[object] | None] = {}
+
+    def add(self, send: Send) -> _Socket:
+        """Return a socket for the connection that *send* belongs to."""
+        socket = _Socket(send)
+        self._sockets[socket] = asyncio.current_task()
+        return socket
+
+    def remove(self, socket: _Socket) -> None:
+        """Forget a socket whose handler has ended."""
+        del self._sockets[socket]
+
+    async def close(self) -> None:
+        """Close those that are open in this event loop with 1012, and let their handlers end.
+
+        A server that tells them itself has ended their handlers before the shutdown.
+        """
+        loop = asyncio.get_running_loop()
+        handlers = {
+            socket: task
+            for socket, task in self._sockets.items()
+            if task is not None and task.get_loop() is loop
+        }
+        if handlers:
+            closings = {asyncio.ensure_future(socket.close()) for socket in handlers}
+            await asyncio.wait({*closings, *handlers.values()}, timeout=PATIENCE)
+            for closing in closings:  # a client that does not read may hold one up
+                closing.cancel()
+            await asyncio.wait(closings)
+
+
+class _Socket:
+    """One WebSocket: whether the application has accepted it, and has not closed it."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._open = False
+
+    async def send(self, message: Message) -> None:
+        """Pass on what the application sends."""
+        if message["type"] in ("websocket.accept", "websocket.close"):
+            self._open = message["type"] == "websocket.accept"
+        await self._send(message)
+
+    async def close(self) -> None:
+        """Tell the client that the server restarts, if it has not been told."""
+        if self._open:
+            self._open = False
+            message = {
+                "type": "websocket.close",
+                "code": SERVICE_RESTART,
+                "reason": "The server restarts.",
+            }
+            try:
+                await self._send(message)
+            except Exception as error:  # the client has gone
+                logger.debug("A WebSocket could not be closed", exc_info=error)

@@ -1,0 +1,137 @@
+"""WebSockets at the end of a lifespan, under a server that tells nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from django_asgi_lifespan import asgi_shutdown, resource
+from django_asgi_lifespan.asgi import LifespanApplication
+from django_asgi_lifespan.driver import LifespanDriver
+
+
+class Client:
+    """The client of one WebSocket, through a server that passes messages on."""
+
+    def __init__(self, *, reads: bool = True, gone: bool = False) -> None:
+        self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.messages.put_nowait({"type": "websocket.connect"})
+        self.sent: list[dict[str, Any]] = []
+        self.reads = reads
+        self.gone = gone
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+        if message["type"] == "websocket.close":
+            if self.gone:
+                raise OSError("the client has gone")
+            if not self.reads:
+                await asyncio.get_running_loop().create_future()
+            self.messages.put_nowait({"type": "websocket.disconnect", "code": message["code"]})
+
+
+async def chat(scope: Any, receive: Any, send: Any) -> None:
+    """Accept, and talk until the client leaves; close by itself where the path says so."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": "welcome"})
+    if scope["path"] == "/short/":
+        await send({"type": "websocket.close", "code": 1000})
+        await asyncio.sleep(0.5)
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def connect(
+    application: LifespanApplication, client: Client, path: str = "/"
+) -> asyncio.Task[None]:
+    """Return the task that serves the WebSocket, when it has been accepted."""
+    scope = {"type": "websocket", "path": path, "state": {}}
+    task = asyncio.ensure_future(application(scope, client.messages.get, client.send))
+    await asyncio.sleep(0.01)
+    return task
+
+
+async def test_every_client_is_told_that_the_server_restarts() -> None:
+    """One that does not read, or has gone, keeps nobody else from it, nor the shutdown."""
+    journal: list[str] = []
+
+    @resource
+    async def broker() -> AsyncIterator[None]:
+        yield
+        journal.append("broker closes")
+
+    asgi_shutdown.connect(_note(journal))
+    application = LifespanApplication(chat)
+    clients = [Client(reads=False), Client(gone=True), Client()]
+    driver = LifespanDriver(application)
+    await driver.startup()
+    tasks = [await connect(application, client) for client in clients]
+    await driver.shutdown()
+    assert [client.sent[-1]["code"] for client in clients] == [1012, 1012, 1012]
+    assert journal == ["shutdown receivers", "broker closes"]
+    assert tasks[2].done()
+    for task in tasks[:2]:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+def _note(journal: list[str]) -> Any:
+    async def receiver() -> None:
+        journal.append("shutdown receivers")
+
+    return receiver
+
+
+async def test_a_websocket_that_the_application_has_closed_is_not_closed_again() -> None:
+    """Its handler gets its time all the same."""
+    application = LifespanApplication(chat)
+    client = Client()
+    driver = LifespanDriver(application)
+    await driver.startup()
+    task = await connect(application, client, "/short/")
+    await driver.shutdown()
+    assert [message["type"] for message in client.sent] == [
+        "websocket.accept",
+        "websocket.send",
+        "websocket.close",
+    ]
+    assert task.done()
+
+
+async def test_a_websocket_that_comes_during_the_shutdown_is_refused() -> None:
+    """It would not be told any more; HTTP is served until the end."""
+    seen: list[Any] = []
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    application = LifespanApplication(served)
+    late = Client()
+
+    @resource
+    async def slow() -> AsyncIterator[None]:
+        yield
+        await connect(application, late)
+        await application({"type": "http", "state": {}}, late.messages.get, late.send)
+
+    async with LifespanDriver(application):
+        pass
+    assert seen == ["http"]
+    assert late.sent == [{"type": "websocket.close", "code": 1013, "reason": "Not running."}]
+
+
+async def test_once_everything_runs_http_passes_unseen() -> None:
+    """The first request opens the gate."""
+    seen: list[Any] = []
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope, receive, send))
+
+    application = LifespanApplication(served)
+    async with LifespanDriver(application) as state:
+        request = ({"type": "http", "state": state.copy()}, object(), object())
+        for _ in range(2):
+            await application(*request)  # type: ignore[arg-type]
+    assert [tuple(map(id, each)) for each in seen] == [tuple(map(id, request))] * 2
