@@ -133,8 +133,10 @@ def test_second_ctrl_c_during_startup_still_closes_in_order(
 
 def test_cancelled_startup_closes_what_is_open(python: Start) -> None:
     """Ctrl+C in a program that awaits the startup cancels what opens and closes what is open."""
-    with python("chain", "cancelled_startup", CACHE_OPENING="held", POOL_CLOSING="held") as program:
-        program.wait_for("cache held")
+    with python(
+        "chain", "cancelled_startup", CACHE_OPENING="stuck", POOL_CLOSING="held"
+    ) as program:
+        program.wait_for("cache stuck")
         program.stop("Ctrl+C")
         program.wait_for("pool held")
         program.release("pool")
@@ -143,7 +145,7 @@ def test_cancelled_startup_closes_what_is_open(python: Start) -> None:
             "pool opening",
             "pool open",
             "cache opening",
-            "cache held",
+            "cache stuck",
             "cache cancelled",
             "pool closing",
             "pool held",

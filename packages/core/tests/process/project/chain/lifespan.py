@@ -1,8 +1,8 @@
 """Three resources, each requiring the one before, that do what the environment says.
 
 ``CACHE_OPENING`` and the like, for every resource and for ``OPENING`` and ``CLOSING``, take words
-that are obeyed from left to right: ``held`` waits for the test, ``fail`` raises an exception,
-``exit`` raises SystemExit.
+that are obeyed from left to right: ``held`` waits for the test, ``stuck`` waits for ever, ``fail``
+raises an exception, ``exit`` raises SystemExit.
 """
 
 from __future__ import annotations
@@ -58,7 +58,16 @@ async def obey(name: str, phase: str) -> None:
         if word == "exit":
             raise SystemExit(7)
         try:
-            await journal.hold(name)
+            await (stuck(name) if word == "stuck" else journal.hold(name))
         except asyncio.CancelledError:
             journal.write(name, "cancelled")
             raise
+
+
+async def stuck(name: str) -> None:
+    """Wait for ever, and tell the journal once no code of the resource is running.
+
+    On Python 3.10 a KeyboardInterrupt is raised in whatever code is running.
+    """
+    asyncio.get_running_loop().call_soon(journal.write, name, "stuck")
+    await asyncio.Event().wait()
