@@ -1,0 +1,1 @@
+"""What the performance figures of the documentation rest on: `just bench` writes them."""

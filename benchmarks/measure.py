@@ -1,0 +1,186 @@
+"""Runs the measurements in fresh processes, the sides in turn."""
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from benchmarks.environments import Environment
+
+__all__ = ("COUNTS", "LARGEST", "SLOW_COUNT", "Phases", "Results", "measure")
+
+COUNTS = (100, 1_000, 10_000)
+LARGEST = COUNTS[-1]
+SLOW_COUNT = 1_000
+
+
+class Phases(NamedTuple):
+    """Medians of the seconds of one phase, start or stop.
+
+    Attributes:
+        seconds: the phase itself.
+        floor: bare tasks, before and after it in the same process.
+        ratio: the phase over the mean of both.
+        control: the bare tasks after it over those before it.
+    """
+
+    seconds: float
+    floor: float
+    ratio: float
+    control: float
+
+
+class Results(NamedTuple):
+    """All figures in seconds and bytes, by side."""
+
+    dispatch: dict[str, float]
+    whole: dict[str, float]
+    get: dict[str, float]
+    importing: dict[str, float]
+    memory: dict[str, float]
+    register: dict[tuple[str, int], float]
+    trivial: dict[tuple[str, int, str], Phases]
+    slow: dict[tuple[str, str], Phases]
+    slow_trivial: dict[tuple[str, str], Phases]
+
+
+Samples = defaultdict[Any, list[Any]]
+
+
+def measure(environments: list[Environment], say: Callable[[str], object]) -> Results:
+    """Return the figures; *say* is told what is being done."""
+    this, previous = environments
+    say("import")
+    importing, memory = _import(this, previous)
+    say("dispatch")
+    dispatch = _median(_dispatch(environments))
+    say("whole requests")
+    whole = _median(_whole(environments))
+    say(".get()")
+    get = _median(_get(this))
+    say("trivial resources")
+    register, trivial = _trivial(this, previous)
+    say("slow resources")
+    slow, slow_trivial = _slow(this, previous)
+    return Results(
+        dispatch=dispatch,
+        whole=whole,
+        get=get,
+        importing=_median(importing),
+        memory=_median(memory),
+        register=_median(register),
+        trivial=_phases(trivial),
+        slow=_phases(slow),
+        slow_trivial=_phases(slow_trivial),
+    )
+
+
+def _work(environment: Environment, *arguments: object) -> Any:
+    return json.loads(environment.run("-m", "benchmarks.worker", *map(str, arguments)))
+
+
+def _import(this: Environment, previous: Environment) -> tuple[Samples, Samples]:
+    module = "django_asgi_lifespan.asgi"
+    turns = {
+        "this": (this, module),
+        "previous": (previous, module),
+        "floor": (this, "benchmarks.floor_handler"),
+        "control": (this, module),
+    }
+    for environment, name in turns.values():
+        _work(environment, "import", name)  # writes the bytecode
+    seconds, memory = Samples(list), Samples(list)
+    for _ in range(15):
+        for side, (environment, name) in turns.items():
+            seconds[side].append(_work(environment, "import", name)["seconds"])
+    for _ in range(3):
+        for side, (environment, name) in turns.items():
+            memory[side].append(_work(environment, "memory", name)["bytes"])
+    return seconds, memory
+
+
+def _dispatch(environments: list[Environment]) -> Samples:
+    samples = Samples(list)
+    for _ in range(5):
+        for environment in environments:
+            for name, each in _work(environment, "dispatch", environment.side).items():
+                samples[name if name in ("control", "floor") else _own(environment, name)].append(
+                    each["over"]
+                )
+    return samples
+
+
+def _whole(environments: list[Environment]) -> Samples:
+    samples = Samples(list)
+    for _ in range(3):
+        for environment in environments:
+            figures = _work(environment, "whole", environment.side)
+            samples["stock"].append(figures["stock"]["seconds"])
+            samples["control"].append(figures["control"]["over"])
+            samples[environment.side].append(figures["handler"]["over"])
+    return samples
+
+
+def _own(environment: Environment, name: str) -> str:
+    return environment.side if name == "handler" else f"{environment.side} {name}"
+
+
+def _get(this: Environment) -> Samples:
+    samples = Samples(list)
+    for _ in range(5):
+        for name, seconds in _work(this, "get", this.side).items():
+            samples[name].append(seconds)
+    return samples
+
+
+def _trivial(this: Environment, previous: Environment) -> tuple[Samples, Samples]:
+    register, phases = Samples(list), Samples(list)
+    for turn in range(4):
+        for count in COUNTS:
+            for environment in (this, previous):
+                # Of the previous one, 10,000 take ten seconds.
+                large = environment is previous and count == LARGEST
+                if not large or turn == 0:
+                    rounds = 1 if large else 3
+                    figures = _work(environment, "resources", environment.side, count, rounds)
+                    register[environment.side, count].append(figures["register"])
+                    for phase in ("start", "stop"):
+                        phases[environment.side, count, phase] += (
+                            each[phase] for each in figures["rounds"]
+                        )
+    return register, phases
+
+
+def _slow(this: Environment, previous: Environment) -> tuple[Samples, Samples]:
+    slow, trivial = Samples(list), Samples(list)
+    for turn in range(4):
+        for environment in (this, previous):
+            # The previous one takes ten seconds to stop.
+            if environment is this or turn == 0:
+                rounds = 4 if environment is this else 1
+                figures = _work(environment, "slow", environment.side, SLOW_COUNT, rounds)
+                for phase in ("start", "stop"):
+                    slow[environment.side, phase] += (each[phase] for each in figures["slow"])
+                    trivial[environment.side, phase] += (each[phase] for each in figures["trivial"])
+    return slow, trivial
+
+
+def _median(samples: Samples) -> dict[Any, float]:
+    return {key: statistics.median(values) for key, values in samples.items()}
+
+
+def _phases(samples: Samples) -> dict[Any, Phases]:
+    return {key: _phase(values) for key, values in samples.items()}
+
+
+def _phase(rounds: Iterable[tuple[float, float, float]]) -> Phases:
+    rounds = list(rounds)
+    return Phases(
+        seconds=statistics.median(seconds for _, seconds, _ in rounds),
+        floor=statistics.median((before + after) / 2 for before, _, after in rounds),
+        ratio=statistics.median(
+            2 * seconds / (before + after) for before, seconds, after in rounds
+        ),
+        control=statistics.median(after / before for before, _, after in rounds),
+    )
