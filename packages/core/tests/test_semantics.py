@@ -364,6 +364,47 @@ async def test_no_exception_leaves_the_task_of_a_resource(exception: BaseExcepti
         await LifespanDriver(LifespanASGIHandler()).startup()
 
 
+def test_system_exit_in_a_task_of_ones_own_ends_the_loop_and_closes_everything() -> None:
+    """asyncio.run then cancels every task, and each resource still waits for its turn."""
+    program = """
+        import asyncio
+        from django.conf import settings
+        settings.configure()
+        from django_asgi_lifespan import resource
+        from django_asgi_lifespan.asgi import get_asgi_application
+        from django_asgi_lifespan.driver import LifespanDriver
+
+        @resource
+        async def required():
+            yield
+            print("required closes")
+
+        @resource(requires=[required])
+        async def dependant():
+            yield
+            print("dependant closes")
+
+        async def leave():
+            raise SystemExit(5)
+
+        async def main():
+            async with LifespanDriver(get_asgi_application()):
+                task = asyncio.ensure_future(leave())
+                await asyncio.sleep(60)
+
+        asyncio.run(main())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["dependant closes", "required closes"], done.stderr
+    assert done.returncode == 5
+
+
 # 4. All or nothing
 
 
