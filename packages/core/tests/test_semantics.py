@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import logging
 import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import anyio
@@ -720,6 +721,41 @@ def test_a_cancellation_of_the_whole_loop_does_not_upset_the_order(
     assert task.cancelled()
     assert answers == ["lifespan.startup.complete"]
     assert journal[3:] == ["c closes", "b closes", "a closes"]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_cancellation_of_the_whole_loop_is_absorbed_by_a_task_group_of_anyio(others: int) -> None:
+    """Its own cancellation of its host, as it ends, is not taken for a second one of the loop.
+
+    In whatever order the loop cancels its tasks.
+    """
+    absorbed: list[str] = []
+
+    @resource
+    async def jobs() -> AsyncIterator[None]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep_forever)
+            yield
+            group.cancel_scope.cancel()
+        absorbed.append("after the group")
+
+    for index in range(others):
+        declare([], f"other_{index}")
+
+    def live(order: Sequence[int] | None) -> int:
+        loop = VirtualClockLoop()
+        loop.run_until_complete(LifespanDriver(LifespanASGIHandler()).startup())
+        everything = sorted(asyncio.all_tasks(loop), key=asyncio.Task.get_name)
+        for index in order or range(len(everything)):
+            everything[index].cancel()
+        loop.run_until_complete(asyncio.wait(everything))
+        loop.close()
+        return len(everything)
+
+    orders = list(itertools.permutations(range(live(None))))
+    for order in orders:
+        live(order)
+    assert len(absorbed) == 1 + len(orders)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tasks have it since Python 3.11")

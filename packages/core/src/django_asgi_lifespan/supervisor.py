@@ -418,7 +418,14 @@ class _Run:
             try:
                 await self._waiter
             except asyncio.CancelledError:
-                if swallowed or not await self._is_ending():
+                if swallowed:
+                    raise
+                try:
+                    if not await self._is_ending():
+                        raise
+                except asyncio.CancelledError:
+                    if self._supervisor.ending:  # the first one was the loop's all the same
+                        uncancel()
                     raise
                 swallowed = True
                 uncancel()
