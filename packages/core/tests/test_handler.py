@@ -166,3 +166,23 @@ def test_wrong_settings_are_found_when_the_application_is_made(settings: Any) ->
     settings.ASGI_LIFESPAN = {"TIMEOUT": 1}
     with pytest.raises(ImproperlyConfigured):
         LifespanASGIHandler()
+
+
+def test_an_event_loop_that_is_not_asyncios_fails_the_startup(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Django cannot run on trio: the server and the log are told so, and what to choose."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    call = LifespanASGIHandler()({"type": "lifespan"}, receive, send)
+    with pytest.raises(StopIteration):
+        call.send(None)
+    assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
+    assert "asyncio alone" in sent[0]["message"]
+    assert [record.message for record in caplog.records] == [sent[0]["message"]]

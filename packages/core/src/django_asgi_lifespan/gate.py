@@ -41,7 +41,11 @@ class LifespanGate:
     ) -> None:
         """Serve one scope: ``lifespan`` for *outermost* here, what is admitted by *application*."""
         if scope["type"] == "lifespan":
-            await self._run_lifespan(outermost, scope, receive, send)
+            loop = _find_loop()
+            if loop is None:
+                await _fail_without_asyncio(receive, send)
+            else:
+                await self._run_lifespan(loop, outermost, scope, receive, send)
         elif await self._admits(scope, receive, send):
             if scope["type"] == "websocket":
                 socket = self._sockets.add(send)
@@ -53,9 +57,13 @@ class LifespanGate:
                 await application(scope, receive, send)
 
     async def _run_lifespan(
-        self, outermost: Any, scope: Scope, receive: Receive, send: Send
+        self,
+        loop: asyncio.AbstractEventLoop,
+        outermost: Any,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
-        loop = asyncio.get_running_loop()
         lifespan = ProjectLifespan(scope, application=outermost, drain=self._sockets.close)
         self._latest = self._by_loop[loop] = lifespan
         self.is_open = False
@@ -109,6 +117,25 @@ _CLOSED_TO = {
     # Those that are open are being closed, and a new one would not be told.
     "websocket": (Phase.STARTING, Phase.FAILED, Phase.STOPPING),
 }
+
+
+def _find_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+async def _fail_without_asyncio(receive: Receive, send: Send) -> None:
+    """Fail the startup in an event loop that is not of asyncio, such as trio's."""
+    reason = (
+        "Django runs on asyncio alone, because asgiref does, and this worker runs another event "
+        "loop. Choose a worker class that runs asyncio (hypercorn: --worker-class asyncio or "
+        "uvloop, not trio)."
+    )
+    logger.error(reason)
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": reason})
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
