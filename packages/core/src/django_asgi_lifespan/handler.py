@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 
 from .gate import LifespanGate
-from .project import discover
-from .protocol import Receive, Scope, Send
+from .resources import discover
+
+if TYPE_CHECKING:
+    from .protocol import Receive, Scope, Send
 
 __all__ = ("LifespanASGIHandler", "LifespanASGIRequest")
 

@@ -20,15 +20,16 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, TypeVar, cast, overload
 
+from django.utils.module_loading import autodiscover_modules
+
 from . import state
-from .conf import timeout
+from .conf import lifespan_settings, timeout
 from .errors import ResourceDeclarationError
-from .threads import InThread
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing since Python 3.11
 
-__all__ = ("Manager", "Registry", "Resource", "ResourceOptions", "registry", "resource")
+__all__ = ("Manager", "Registry", "Resource", "discover", "registry", "resource")
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -123,6 +124,8 @@ class Resource(Generic[T_co]):
             make = functools.partial(make, view and view.lifespan.application)
         if inspect.isasyncgenfunction(make):
             return contextlib.asynccontextmanager(make)()
+        from .threads import InThread  # what is asynchronous does without
+
         if inspect.isgeneratorfunction(make):
             return InThread(contextlib.contextmanager(make), self.name)
         if isinstance(make, type) and not _is_async_manager(make) and _is_manager(make):
@@ -424,3 +427,14 @@ def _find(
 
 
 registry = Registry()
+
+
+def discover() -> None:
+    """Import the ``lifespan`` module of every installed Django app, unless the settings forbid it.
+
+    Raises:
+        ImproperlyConfigured: ``ASGI_LIFESPAN`` is wrong.
+        Exception: whatever such a module raises.
+    """
+    if lifespan_settings().autodiscover:
+        autodiscover_modules("lifespan")
