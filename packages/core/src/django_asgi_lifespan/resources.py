@@ -253,68 +253,73 @@ def _is_manager(kind: type[Any]) -> bool:
     return hasattr(kind, "__enter__") and hasattr(kind, "__exit__")
 
 
-class ResourceOptions(TypedDict, total=False):
-    """The options of ``@resource``."""
+if TYPE_CHECKING:
 
-    name: str | None
-    requires: Iterable[Resource[Any] | str]
-    startup_timeout: float | None
-    shutdown_timeout: float | None
+    class ResourceOptions(TypedDict, total=False):
+        """The options of ``@resource``."""
+
+        name: str | None
+        requires: Iterable[Resource[Any] | str]
+        startup_timeout: float | None
+        shutdown_timeout: float | None
+
+    class _Decorator(Protocol):
+        """What ``@resource(...)`` with options returns."""
+
+        @overload
+        def __call__(
+            self, factory: Callable[[], AbstractAsyncContextManager[T, bool | None]], /
+        ) -> Resource[T]: ...
+        @overload
+        def __call__(
+            self, factory: Callable[[], AbstractContextManager[T, bool | None]], /
+        ) -> Resource[T]: ...
+        @overload
+        def __call__(self, factory: Callable[[], AsyncIterator[T]], /) -> Resource[T]: ...
+        @overload
+        def __call__(self, factory: Callable[[], Iterator[T]], /) -> Resource[T]: ...
+        @overload
+        def __call__(
+            self, factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]], /
+        ) -> Resource[T]: ...
 
 
-class _Decorator(Protocol):
-    """What ``@resource(...)`` with options returns."""
+if TYPE_CHECKING:  # a block of their own, or mypy misses their implementation
 
     @overload
-    def __call__(
-        self, factory: Callable[[], AbstractAsyncContextManager[T, bool | None]], /
+    def resource(
+        factory: Callable[[], AbstractAsyncContextManager[T, bool | None]],
+        /,
+        **options: Unpack[ResourceOptions],
     ) -> Resource[T]: ...
     @overload
-    def __call__(
-        self, factory: Callable[[], AbstractContextManager[T, bool | None]], /
+    def resource(
+        factory: Callable[[], AbstractContextManager[T, bool | None]],
+        /,
+        **options: Unpack[ResourceOptions],
     ) -> Resource[T]: ...
     @overload
-    def __call__(self, factory: Callable[[], AsyncIterator[T]], /) -> Resource[T]: ...
-    @overload
-    def __call__(self, factory: Callable[[], Iterator[T]], /) -> Resource[T]: ...
-    @overload
-    def __call__(
-        self, factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]], /
+    def resource(
+        factory: Callable[[], AsyncIterator[T]],
+        /,
+        **options: Unpack[ResourceOptions],
     ) -> Resource[T]: ...
+    @overload
+    def resource(
+        factory: Callable[[], Iterator[T]],
+        /,
+        **options: Unpack[ResourceOptions],
+    ) -> Resource[T]: ...
+    @overload
+    def resource(
+        factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]],
+        /,
+        **options: Unpack[ResourceOptions],
+    ) -> Resource[T]: ...
+    @overload
+    def resource(**options: Unpack[ResourceOptions]) -> _Decorator: ...
 
 
-@overload
-def resource(
-    factory: Callable[[], AbstractAsyncContextManager[T, bool | None]],
-    /,
-    **options: Unpack[ResourceOptions],
-) -> Resource[T]: ...
-@overload
-def resource(
-    factory: Callable[[], AbstractContextManager[T, bool | None]],
-    /,
-    **options: Unpack[ResourceOptions],
-) -> Resource[T]: ...
-@overload
-def resource(
-    factory: Callable[[], AsyncIterator[T]],
-    /,
-    **options: Unpack[ResourceOptions],
-) -> Resource[T]: ...
-@overload
-def resource(
-    factory: Callable[[], Iterator[T]],
-    /,
-    **options: Unpack[ResourceOptions],
-) -> Resource[T]: ...
-@overload
-def resource(
-    factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]],
-    /,
-    **options: Unpack[ResourceOptions],
-) -> Resource[T]: ...
-@overload
-def resource(**options: Unpack[ResourceOptions]) -> _Decorator: ...
 def resource(factory: Any = None, /, **options: Any) -> Any:
     """Declare a resource: opened once per worker before the first request, closed after the last.
 

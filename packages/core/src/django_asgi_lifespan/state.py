@@ -9,7 +9,7 @@ import functools
 import logging
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .errors import ResourceUnavailableError
 
@@ -27,18 +27,19 @@ class Phase(enum.Enum):
     FAILED = "failed"
 
 
-class Named(Protocol):
-    """A resource, as far as this module needs to know it."""
+if TYPE_CHECKING:
 
-    @property
-    def name(self) -> str: ...
+    class Named(Protocol):
+        """A resource, as far as this module needs to know it."""
 
+        @property
+        def name(self) -> str: ...
 
-class Yielding(Named, Protocol):
-    """A resource that has a part in the state."""
+    class Yielding(Named, Protocol):
+        """A resource that has a part in the state."""
 
-    @property
-    def merged(self) -> bool: ...
+        @property
+        def merged(self) -> bool: ...
 
 
 class Lifespan:
