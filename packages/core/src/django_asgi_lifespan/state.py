@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import enum
-import functools
 import logging
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -40,6 +39,20 @@ if TYPE_CHECKING:
 
         @property
         def merged(self) -> bool: ...
+
+    class View(Protocol):
+        """What code that runs on behalf of one resource may ask for."""
+
+        @property
+        def lifespan(self) -> Lifespan: ...
+
+        @property
+        def resource(self) -> Named: ...
+
+        @property
+        def reachable(self) -> Collection[Named]:
+            """The resources required directly or through others."""
+            ...
 
 
 class Lifespan:
@@ -115,27 +128,6 @@ class Lifespan:
             in_this_loop.remove(self)
             if not in_this_loop:
                 del running[self.loop]
-
-
-class View:
-    """What code that runs on behalf of one resource may ask for: what that resource requires."""
-
-    def __init__(self, lifespan: Lifespan, resource: Named, requires: Sequence[View]) -> None:
-        self.lifespan = lifespan
-        self.resource = resource
-        self.requires = requires
-
-    @functools.cached_property
-    def reachable(self) -> frozenset[Named]:
-        """The resources required directly or through others."""
-        found: set[Named] = set()
-        queue = list(self.requires)
-        while queue:
-            view = queue.pop()
-            if view.resource not in found:
-                found.add(view.resource)
-                queue.extend(view.requires)
-        return frozenset(found)
 
 
 def announce_stopping() -> None:
