@@ -852,6 +852,24 @@ async def test_a_cancellation_reaches_the_code_that_opens_or_closes(journal: Jou
     assert journal == ["opening is cancelled"]
 
 
+async def test_one_that_cancels_itself_and_fails_at_once_is_reported_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With its error; it is not taken for one that was cancelled before its first step."""
+
+    @resource
+    async def hasty() -> AsyncIterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        raise ValueError("no luck")
+        yield
+
+    with pytest.raises(StartupFailedError, match=r"^hasty failed to start: ValueError: no luck$"):
+        await LifespanDriver(LifespanASGIHandler()).startup()
+    assert caplog.messages == ["hasty failed to start: ValueError: no luck"]
+
+
 async def test_what_is_cancelled_before_its_first_step_was_never_begun(journal: Journal) -> None:
     """It neither opens nor closes, and the startup fails."""
 

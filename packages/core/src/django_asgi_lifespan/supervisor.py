@@ -188,6 +188,7 @@ class Supervisor:
         while left and not self.ending:
             for run in ready:
                 run.begin()
+            self.lifespan.loop.call_soon(_check_begun, ready)
             ready = []
             for run in await self._news():
                 if run.step is _Step.RUNNING:
@@ -334,6 +335,11 @@ def _release(runs: Iterable[_Run]) -> Iterator[_Run]:
             yield run
 
 
+def _check_begun(runs: Iterable[_Run]) -> None:
+    for run in runs:
+        run.check_begun()
+
+
 class _Step(enum.Enum):
     WAITING = "waiting for what it requires"
     ENTERING = "opening"
@@ -431,7 +437,6 @@ class _Run:
         """Start the task that opens the resource."""
         self._enter_step(_Step.ENTERING, self.resource.startup_timeout)
         self._task = self._loop.create_task(self._live(), name=self.resource.name)
-        self._task.add_done_callback(self._finished)
 
     def stop(self) -> None:
         """Let the resource close; posted when it has."""
@@ -488,10 +493,14 @@ class _Run:
                     except asyncio.CancelledError as cancellation:
                         await self._survive(cancellation)
                 self._closes()
-        except GeneratorExit:  # the loop is gone: nothing can run any more
-            raise
         except BaseException as error:
             self._error = error
+        if not self._loop.is_running():  # it is gone, and nothing can run any more
+            return
+        if self._error is None:
+            self._end()
+        else:  # the supervisor gets a turn to know of a cancellation of the whole loop
+            self._loop.call_soon(self._end)
 
     async def _survive(self, cancellation: asyncio.CancelledError) -> None:
         """Return when the resource has to close; raise CancelledError when it died.
@@ -552,11 +561,13 @@ class _Run:
             timeout = self._supervisor.shutdown_timeout
         self._enter_step(_Step.EXITING, timeout)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():  # before its first step
+    def check_begun(self) -> None:
+        """Take note of a cancellation of the task before its first step."""
+        if self._task.cancelled() and self._error is None:
             self._error = asyncio.CancelledError()
-        elif task.exception() is not None:  # a GeneratorExit of the resource's own
-            self._error = task.exception()
+            self._end()
+
+    def _end(self) -> None:
         if self._abandoned:
             logger.debug("%s, which was abandoned, has ended", self.resource.name)
             return
