@@ -664,6 +664,33 @@ async def test_the_exit_gets_no_exception_and_its_return_value_is_ignored() -> N
     assert exits == [(None, None, None)]
 
 
+@pytest.mark.parametrize(
+    ("count", "rest"),
+    [(10, ""), (11, "; and 1 more: see the log"), (1_234, "; and 1,224 more: see the log")],
+)
+@pytest.mark.parametrize("phase", ["start", "stop"])
+async def test_of_many_failures_the_message_names_the_first_ten(
+    count: int, rest: str, phase: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And how many others there are; the log has each."""
+
+    async def broken() -> AsyncIterator[None]:
+        if phase == "stop":
+            yield
+        raise ValueError("no luck")
+        yield
+
+    for index in range(count):
+        resource(broken, name=f"broken_{index}")
+    *_, failed = await lifespan_messages(LifespanASGIHandler())
+    failures = {f"broken_{index} failed to {phase}: ValueError: no luck" for index in range(count)}
+    assert set(caplog.messages) == failures
+    assert failed["message"].endswith(rest)
+    named = failed["message"].removesuffix(rest).split("; ")
+    assert len(named) == 10
+    assert set(named) <= failures
+
+
 @pytest.mark.parametrize("outcome", ["fails", "hangs", "raises SystemExit"])
 async def test_one_that_does_not_stop_does_not_stop_the_others(
     journal: Journal, outcome: str, settings: Any
@@ -952,6 +979,20 @@ async def test_the_limit_of_the_whole_startup_names_what_was_late(settings: Any)
         "the startup did not complete within 3 s (STARTUP_TIMEOUT), waiting for: one, two"
     )
     assert asyncio.get_running_loop().time() == pytest.approx(3)
+
+
+async def test_the_limit_of_the_whole_startup_names_the_first_ten(settings: Any) -> None:
+    """And how many others were late."""
+    settings.ASGI_LIFESPAN = {"STARTUP_TIMEOUT": 3}
+
+    async def slow() -> AsyncIterator[None]:
+        await anyio.sleep_forever()
+        yield
+
+    for index in range(30):
+        resource(slow, name=f"slow_{index}")
+    with pytest.raises(StartupFailedError, match=r"waiting for: (slow_\d+, ){10}and 20 more$"):
+        await LifespanDriver(LifespanASGIHandler()).startup()
 
 
 async def test_the_whole_shutdown_can_go_without_a_limit(journal: Journal, settings: Any) -> None:

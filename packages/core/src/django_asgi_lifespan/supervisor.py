@@ -34,6 +34,9 @@ GRACE = 1.0
 A second cancellation of the lifespan leaves as much for the rest, which is cancelled at its half.
 """
 
+_SHOWN = 10
+"""How many failures, or names, stand in a message, which servers print as one line."""
+
 _TURNS = 3
 """Loop turns in which the lifespan's task gets to know of a cancellation of the whole loop.
 
@@ -131,7 +134,7 @@ class Supervisor:
             await self._stop()
             if self._cancellation is not None:
                 raise self._cancellation
-            raise StartupFailedError("; ".join(self.failures))
+            raise StartupFailedError(_summary(self.failures))
         self.starting = False
         self._log("Lifespan startup complete in %.0f ms", self._milliseconds(since))
 
@@ -158,7 +161,7 @@ class Supervisor:
         if self._cancellation is not None and self._cancellation is not exception:
             raise self._cancellation
         if self.failures and exception is None:
-            raise ShutdownFailedError("; ".join(self.failures))
+            raise ShutdownFailedError(_summary(self.failures))
 
     def post(self, run: _Run) -> None:
         """Take note that *run* started, ended, was abandoned or met its time limit."""
@@ -639,4 +642,14 @@ class _Run:
 
 
 def _names(runs: Sequence[_Run]) -> str:
-    return ", ".join(run.resource.name for run in runs) or "nothing"
+    return ", ".join(_first([run.resource.name for run in runs])) or "nothing"
+
+
+def _summary(failures: Sequence[str]) -> str:
+    return "; ".join(_first(failures, remedy=": see the log"))
+
+
+def _first(items: Sequence[str], *, remedy: str = "") -> Sequence[str]:
+    """Return *items*; of many the first ones, and how many there are besides."""
+    more = len(items) - _SHOWN
+    return [*items[:_SHOWN], f"and {more:,} more{remedy}"] if more > 0 else items
