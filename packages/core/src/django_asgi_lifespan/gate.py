@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import state
-from .driver import Application
-from .project import ProjectLifespan, registered
-from .protocol import Receive, Scope, Send, speak_lifespan
-from .sockets import OpenSockets
 from .state import Phase
+
+if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when one begins
+    from .project import ProjectLifespan
+    from .protocol import Application, Receive, Scope, Send
+    from .sockets import OpenSockets
 
 __all__ = ("LifespanGate",)
 
@@ -33,8 +35,13 @@ class LifespanGate:
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ProjectLifespan] = (
             weakref.WeakKeyDictionary()
         )
-        self._sockets = OpenSockets()
         self._warned = False
+
+    @functools.cached_property
+    def _sockets(self) -> OpenSockets:
+        from .sockets import OpenSockets
+
+        return OpenSockets()
 
     async def serve(
         self, outermost: Any, application: Application, scope: Scope, receive: Receive, send: Send
@@ -64,6 +71,9 @@ class LifespanGate:
         receive: Receive,
         send: Send,
     ) -> None:
+        from .project import ProjectLifespan
+        from .protocol import speak_lifespan
+
         lifespan = ProjectLifespan(scope, application=outermost, drain=self._sockets.close)
         self._latest = self._by_loop[loop] = lifespan
         self.is_open = False
@@ -102,6 +112,8 @@ class LifespanGate:
         if self._warned or state.was_begun():
             return
         self._warned = True
+        from .project import registered
+
         what = registered()
         if what:
             logger.error(

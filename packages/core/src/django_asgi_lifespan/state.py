@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import enum
-import functools
 import logging
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .errors import ResourceUnavailableError
 
@@ -27,18 +26,33 @@ class Phase(enum.Enum):
     FAILED = "failed"
 
 
-class Named(Protocol):
-    """A resource, as far as this module needs to know it."""
+if TYPE_CHECKING:
 
-    @property
-    def name(self) -> str: ...
+    class Named(Protocol):
+        """A resource, as far as this module needs to know it."""
 
+        @property
+        def name(self) -> str: ...
 
-class Yielding(Named, Protocol):
-    """A resource that has a part in the state."""
+    class Yielding(Named, Protocol):
+        """A resource that has a part in the state."""
 
-    @property
-    def merged(self) -> bool: ...
+        @property
+        def merged(self) -> bool: ...
+
+    class View(Protocol):
+        """What code that runs on behalf of one resource may ask for."""
+
+        @property
+        def lifespan(self) -> Lifespan: ...
+
+        @property
+        def resource(self) -> Named: ...
+
+        @property
+        def reachable(self) -> Collection[Named]:
+            """The resources required directly or through others."""
+            ...
 
 
 class Lifespan:
@@ -114,27 +128,6 @@ class Lifespan:
             in_this_loop.remove(self)
             if not in_this_loop:
                 del running[self.loop]
-
-
-class View:
-    """What code that runs on behalf of one resource may ask for: what that resource requires."""
-
-    def __init__(self, lifespan: Lifespan, resource: Named, requires: Sequence[View]) -> None:
-        self.lifespan = lifespan
-        self.resource = resource
-        self.requires = requires
-
-    @functools.cached_property
-    def reachable(self) -> frozenset[Named]:
-        """The resources required directly or through others."""
-        found: set[Named] = set()
-        queue = list(self.requires)
-        while queue:
-            view = queue.pop()
-            if view.resource not in found:
-                found.add(view.resource)
-                queue.extend(view.requires)
-        return frozenset(found)
 
 
 def announce_stopping() -> None:
