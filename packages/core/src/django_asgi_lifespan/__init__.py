@@ -1,6 +1,7 @@
 """Startup, shutdown and shared async resources for Django, on every ASGI server."""
 
 from .errors import (
+    AdapterError,
     LifespanError,
     LifespanFailedError,
     LifespanProtocolError,
@@ -20,6 +21,7 @@ from .state import get_state, stopping
 __version__ = "1.0.0"
 
 __all__ = (
+    "AdapterError",
     "LifespanError",
     "LifespanFailedError",
     "LifespanProtocolError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import django
 
+from . import adapters
 from .driver import Application
 from .gate import LifespanGate
 from .handler import LifespanASGIHandler
@@ -36,6 +37,7 @@ class LifespanApplication:
         self._application = application
         self._gate = LifespanGate()
         discover()
+        adapters.application_made(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope: ``lifespan`` here, anything else by the application."""

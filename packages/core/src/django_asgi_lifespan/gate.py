@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
+from contextlib import ExitStack
 from typing import Any
 
-from . import state
+from . import adapters, state
 from .driver import Application
 from .project import ProjectLifespan, registered
 from .protocol import Receive, Scope, Send, speak_lifespan
@@ -56,11 +57,18 @@ class LifespanGate:
         self, outermost: Any, scope: Scope, receive: Receive, send: Send
     ) -> None:
         loop = asyncio.get_running_loop()
-        lifespan = ProjectLifespan(scope, application=outermost, drain=self._sockets.close)
+        stack = ExitStack()
+        lifespan = ProjectLifespan(
+            scope,
+            application=outermost,
+            prepare=lambda: adapters.enter_lifespan(stack, receive),
+            drain=self._sockets.close,
+        )
         self._latest = self._by_loop[loop] = lifespan
         self.is_open = False
         try:
-            await speak_lifespan(receive, send, lifespan)
+            with stack:
+                await speak_lifespan(receive, send, lifespan)
         finally:
             self.is_open = False
 

@@ -9,6 +9,7 @@ from django.apps import apps
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.utils.functional import cached_property
 
+from . import adapters
 from .gate import LifespanGate
 from .project import discover
 from .protocol import Receive, Scope, Send
@@ -37,6 +38,7 @@ class LifespanASGIHandler(ASGIHandler):
         self._gate = LifespanGate()
         if apps.ready:
             discover()
+            adapters.application_made(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope: HTTP and what nobody knows by Django's own handler, the rest here."""

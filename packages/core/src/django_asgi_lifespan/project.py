@@ -51,8 +51,12 @@ def registered() -> str:
     return ", ".join([*registry.names(), *([f"{receivers} signal receivers"] if receivers else [])])
 
 
-async def _nothing() -> None:
-    """Drain nothing."""
+def _prepare_nothing() -> None:
+    """Stand for what has nothing to prepare."""
+
+
+async def _drain_nothing() -> None:
+    """Stand for what has nothing to drain."""
 
 
 class ProjectLifespan:
@@ -62,6 +66,7 @@ class ProjectLifespan:
         scope: the lifespan scope. Its ``state``, made if there is none, mirrors ours after the
             startup; what others put there before that is taken over.
         application: what functions that take the application get.
+        prepare: called before anything else at the startup, which fails if it raises.
         drain: awaited at the shutdown, after the notice of it and before anything is stopped.
     """
 
@@ -70,11 +75,13 @@ class ProjectLifespan:
         scope: Scope,
         *,
         application: object = None,
-        drain: Callable[[], Awaitable[None]] = _nothing,
+        prepare: Callable[[], None] = _prepare_nothing,
+        drain: Callable[[], Awaitable[None]] = _drain_nothing,
     ) -> None:
         scope.setdefault("state", {})
         self.lifespan = Lifespan(application)
         self._scope = scope
+        self._prepare = prepare
         self._drain = drain
 
     async def __aenter__(self) -> dict[str, Any]:
@@ -113,6 +120,7 @@ class ProjectLifespan:
         state = self.lifespan.state
         state.update(self._scope["state"])
         try:
+            self._prepare()
             discover()
             settings = lifespan_settings()
             collected = await send_startup(asgi_lifespan, scope=self._scope, state=state)
