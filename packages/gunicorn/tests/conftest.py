@@ -51,7 +51,8 @@ def gunicorn(tmp_path: Path, worker: str) -> Start:
         configuration = tmp_path / "gunicorn.conf.py"
         configuration.write_text(CONFIGURATION if hooks else "")
         command = [sys.executable, "-m", "gunicorn", f"project.{asgi}:application"]
-        command += ["--worker-class", f"django_asgi_lifespan_gunicorn.{worker}"]
+        ours = worker in WORKERS
+        command += ["--worker-class", f"django_asgi_lifespan_gunicorn.{worker}" if ours else worker]
         command += ["--bind", f"{HOST}:{{port}}", "--config", str(configuration)]
         command += ["--no-control-socket", *options]
         return start(tmp_path, command, django_app, environment)

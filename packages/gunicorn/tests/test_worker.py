@@ -41,7 +41,11 @@ def run(program: str) -> str:
 
 def test_uvicorn_is_only_imported_for_its_worker_class() -> None:
     """And gunicorn's own ASGI worker only for the other one."""
-    program = "import sys, django_asgi_lifespan_gunicorn as package; package.{}; print({!r} in sys.modules)"
+    program = (
+        "import sys, django_asgi_lifespan_gunicorn as package\n"
+        "package.{}\n"
+        "print({!r} in sys.modules)"
+    )
     assert run(program.format("NativeLifespanWorker", "uvicorn")) == "False"
     assert run(program.format("LifespanWorker", "gunicorn.workers.gasgi")) == "False"
 

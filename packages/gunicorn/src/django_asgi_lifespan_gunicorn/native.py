@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import Collection
 from typing import Any, cast
 
 from gunicorn.workers.gasgi import ASGIWorker
@@ -53,7 +53,7 @@ class NativeLifespanWorker(LifespanWorkerBase, ASGIWorker):  # pyright: ignore[r
         """Return whether gunicorn listens, or did."""
         return bool(self.servers)
 
-    def drain(self, serving: asyncio.Task[None]) -> Awaitable[object]:
+    def drain(self, serving: asyncio.Task[None]) -> asyncio.Future[None]:
         """Wake gunicorn from the second that it sleeps; close the WebSockets, which it forgets."""
         if not self._draining:
             serving.cancel()

@@ -8,7 +8,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from types import FrameType
 from typing import Any, ClassVar
 
@@ -73,7 +73,7 @@ class LifespanWorkerBase(Worker):
         """Return whether clients can connect, or could."""
         raise NotImplementedError
 
-    def drain(self, serving: asyncio.Task[None]) -> Awaitable[object] | None:
+    def drain(self, serving: asyncio.Task[None]) -> asyncio.Future[None] | None:
         """Tell ``serve()``, which runs as *serving*, to stop; return what else to wait for."""
         raise NotImplementedError
 
@@ -242,11 +242,12 @@ class LifespanWorkerBase(Worker):
     async def _drain(self, serving: asyncio.Task[None]) -> None:
         """Let *serving* end, and cancel it with its requests when their time has passed."""
         also = self.drain(serving)
-        drained = asyncio.ensure_future(asyncio.wait({serving, *([also] if also else [])}))
+        drained = asyncio.gather(*filter(None, (serving, also)), return_exceptions=True)
         if not await self._until(drained, lambda: self._stop.drain_until):
             given_up = [task for task in self.requests() if not task.done()]
             self.log.warning("Giving up %d requests in flight", len(given_up))
-            for task in (serving, drained, *given_up):
+            drained.cancel()
+            for task in given_up:
                 task.cancel()
             await asyncio.wait({serving, *given_up}, timeout=CANCELLATION)
 
