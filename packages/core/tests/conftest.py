@@ -23,7 +23,7 @@ django_settings.configure(
 )
 django.setup()
 
-from django_asgi_lifespan import state  # noqa: E402
+from django_asgi_lifespan import adapters, state  # noqa: E402
 from django_asgi_lifespan.resources import registry  # noqa: E402
 from django_asgi_lifespan.signals import (  # noqa: E402
     asgi_lifespan,
@@ -54,7 +54,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture(autouse=True)
 def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give every test an empty registry, signals without receivers, and no lifespan before it."""
+    """Give every test an empty registry, signals without receivers, and no lifespan before it.
+
+    The adapters that happen to be installed stay out, too.
+    """
+    monkeypatch.setattr(adapters, "SERVERS", ())
     monkeypatch.setattr(registry, "_declared", {})
     for signal in (asgi_lifespan, asgi_startup, asgi_stopping, asgi_shutdown):
         monkeypatch.setattr(signal, "receivers", [])

@@ -69,3 +69,11 @@ def test_a_wrong_setting_is_named_with_the_remedy(
     with pytest.raises(ImproperlyConfigured) as error:
         lifespan_settings()
     assert message in str(error.value)
+
+
+def test_adapters_can_be_forbidden(settings: Any) -> None:
+    """None is not an empty list: that one only names no further adapters."""
+    settings.ASGI_LIFESPAN = {"ADAPTERS": None}
+    assert lifespan_settings().adapters is None
+    settings.ASGI_LIFESPAN = {"ADAPTERS": []}
+    assert lifespan_settings().adapters == ()

@@ -54,7 +54,7 @@ def test_what_is_not_used_is_not_loaded() -> None:
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True)
     assert done.stdout.decode().split() == [
         f"django_asgi_lifespan.{name}"
-        for name in ("asgi", "conf", "errors", "gate", "handler", "resources", "state")
+        for name in ("adapters", "asgi", "conf", "errors", "gate", "handler", "resources", "state")
     ]
 
 

@@ -4,6 +4,7 @@ import importlib
 import typing
 
 from .errors import (
+    AdapterError,
     LifespanError,
     LifespanFailedError,
     LifespanProtocolError,
@@ -44,6 +45,7 @@ else:  # what not every project uses is loaded at its first use
 __version__ = "1.0.0"
 
 __all__ = (
+    "AdapterError",
     "LifespanError",
     "LifespanFailedError",
     "LifespanProtocolError",

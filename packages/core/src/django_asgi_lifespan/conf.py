@@ -19,7 +19,8 @@ class LifespanSettings:
         startup_timeout: seconds for the whole startup; None sets no limit.
         shutdown_timeout: seconds for the whole shutdown; None sets no limit.
         autodiscover: whether the ``lifespan`` module of every installed Django app is imported.
-        adapters: dotted names of further server adapters.
+        adapters: dotted names of further server adapters; None forbids those that are found by
+            themselves, too.
     """
 
     # To build a dataclass or a named tuple takes longer than to import the rest of this module.
@@ -31,7 +32,7 @@ class LifespanSettings:
         startup_timeout: float | None = None,
         shutdown_timeout: float | None = 20.0,
         autodiscover: bool = True,
-        adapters: tuple[str, ...] = (),
+        adapters: tuple[str, ...] | None = (),
     ) -> None:
         self.startup_timeout = startup_timeout
         self.shutdown_timeout = shutdown_timeout
@@ -54,10 +55,12 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _names(value: object) -> tuple[str, ...]:
+def _names(value: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
     names = cast("tuple[object, ...]", value if isinstance(value, (list, tuple)) else (None,))
     if not all(isinstance(name, str) for name in names):
-        raise ValueError("a list of dotted module names")
+        raise ValueError("a list of dotted module names, or None for no adapter at all")
     return cast("tuple[str, ...]", tuple(names))
 
 

@@ -8,6 +8,7 @@ from typing import cast
 from django.core.exceptions import ImproperlyConfigured
 
 __all__ = (
+    "AdapterError",
     "BaseLifespanHandlerError",
     "LifespanError",
     "LifespanFailedError",
@@ -36,6 +37,10 @@ class MissingScopeStateError(LifespanError):
 
 class ResourceDeclarationError(LifespanError, ImproperlyConfigured):
     """A resource is declared in a way that cannot work."""
+
+
+class AdapterError(LifespanError, ImproperlyConfigured):
+    """The adapter of a server cannot be used."""
 
 
 class ResourceUnavailableError(LifespanError):

@@ -6,9 +6,10 @@ import asyncio
 import functools
 import logging
 import weakref
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from . import state
+from . import adapters, state
 from .state import Phase
 
 if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when one begins
@@ -74,11 +75,18 @@ class LifespanGate:
         from .project import ProjectLifespan
         from .protocol import speak_lifespan
 
-        lifespan = ProjectLifespan(scope, application=outermost, drain=self._sockets.close)
+        stack = ExitStack()
+        lifespan = ProjectLifespan(
+            scope,
+            application=outermost,
+            prepare=lambda: adapters.enter_lifespan(stack, receive),
+            drain=self._sockets.close,
+        )
         self._latest = self._by_loop[loop] = lifespan
         self.is_open = False
         try:
-            await speak_lifespan(receive, send, lifespan)
+            with stack:
+                await speak_lifespan(receive, send, lifespan)
         finally:
             self.is_open = False
 

@@ -23,7 +23,7 @@ from .signals import (
     send_shutdown,
     send_startup,
 )
-from .state import Lifespan, Phase
+from .state import Lifespan, Phase, drain_nothing
 from .supervisor import Supervisor
 
 __all__ = ("ProjectLifespan", "registered")
@@ -38,8 +38,8 @@ def registered() -> str:
     return ", ".join([*registry.names(), *([f"{receivers} signal receivers"] if receivers else [])])
 
 
-async def _nothing() -> None:
-    """Drain nothing."""
+def _prepare_nothing() -> None:
+    """Stand for what has nothing to prepare."""
 
 
 class ProjectLifespan:
@@ -49,6 +49,7 @@ class ProjectLifespan:
         scope: the lifespan scope. Its ``state``, made if there is none, mirrors ours after the
             startup; what others put there before that is taken over.
         application: what functions that take the application get.
+        prepare: called before anything else at the startup, which fails if it raises.
         drain: awaited at the shutdown, after the notice of it and before anything is stopped.
     """
 
@@ -57,12 +58,14 @@ class ProjectLifespan:
         scope: Scope,
         *,
         application: object = None,
-        drain: Callable[[], Awaitable[None]] = _nothing,
+        prepare: Callable[[], None] = _prepare_nothing,
+        drain: Callable[[], Awaitable[None]] = drain_nothing,
     ) -> None:
         scope.setdefault("state", {})
         self.lifespan = Lifespan(application)
         self._scope = scope
-        self._drain = drain
+        self._prepare = prepare
+        self.lifespan.drain = drain
 
     async def __aenter__(self) -> dict[str, Any]:
         """Start everything, and return the state.
@@ -100,6 +103,7 @@ class ProjectLifespan:
         state = self.lifespan.state
         state.update(self._scope["state"])
         try:
+            self._prepare()
             discover()
             settings = lifespan_settings()
             collected = await send_startup(asgi_lifespan, scope=self._scope, state=state)
@@ -114,7 +118,7 @@ class ProjectLifespan:
             self._supervisor = Supervisor(
                 self.lifespan,
                 resources,
-                last=_Announcement(self.lifespan, self._scope, self._drain),
+                last=_Announcement(self.lifespan, self._scope),
                 startup_timeout=settings.startup_timeout,
                 shutdown_timeout=settings.shutdown_timeout,
                 level=logging.INFO if registered() else logging.DEBUG,
@@ -140,12 +144,9 @@ class _Announcement:
     startup_timeout = None
     shutdown_timeout = None
 
-    def __init__(
-        self, lifespan: Lifespan, scope: Scope, drain: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, lifespan: Lifespan, scope: Scope) -> None:
         self._lifespan = lifespan
         self._arguments: dict[str, Any] = {"scope": scope, "state": lifespan.state}
-        self._drain = drain
         self._notice: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -162,7 +163,7 @@ class _Announcement:
         self._lifespan.announce_stopping = self._announce_stopping
         yield
         failures: list[str] = []
-        for step in (self._notify, self._drain, self._say_goodbye):
+        for step in (self._notify, self._lifespan.drain, self._say_goodbye):
             try:
                 await step()
             except ReceiverError as error:

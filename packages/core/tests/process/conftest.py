@@ -28,14 +28,14 @@ def loop(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def uvicorn(tmp_path: Path) -> Start:
-    """Return what starts stock uvicorn with a Django app of the project."""
+    """Return what starts stock uvicorn, without an adapter, with a Django app of the project."""
 
     def launch(
         django_app: str, *options: str, asgi: str = "asgi", **environment: str
     ) -> AbstractContextManager[Process]:
         command = [sys.executable, "-m", "uvicorn", f"project.{asgi}:application"]
         command += ["--host", HOST, "--port", "{port}", *options]
-        return start(tmp_path, command, django_app, environment)
+        return start(tmp_path, command, django_app, {"ADAPTERS": "none", **environment})
 
     return launch
 

@@ -85,10 +85,13 @@ class Process:
             f"{entry.subject} {entry.event}" for entry in self.journal() if pid in (None, entry.pid)
         ]
 
+    def pids(self) -> list[int]:
+        """Return the processes that have something in the journal, in order of appearance."""
+        return list(dict.fromkeys(entry.pid for entry in self.journal()))
+
     def stories(self) -> list[list[str]]:
         """Return the events of each process, in the order in which the processes appeared."""
-        pids = dict.fromkeys(entry.pid for entry in self.journal())
-        return [self.story(pid) for pid in pids]
+        return [self.story(pid) for pid in self.pids()]
 
     def output(self) -> str:
         """Return what the process printed until now, to stdout and stderr."""
@@ -155,12 +158,11 @@ class Process:
         (self._gates / subject).touch()
 
     def stop(self, how: str) -> None:
-        """Send SIGTERM to the process alone, or SIGINT to its whole group, as Ctrl+C does."""
-        if how == "SIGTERM":
-            self._process.terminate()
-        else:
-            assert how == "Ctrl+C"
+        """Send an OS signal to the process alone, or SIGINT to its whole group, as Ctrl+C does."""
+        if how == "Ctrl+C":
             os.killpg(self._process.pid, signal.SIGINT)
+        else:
+            self._process.send_signal(signal.Signals[how])
 
     def wait(self) -> int:
         """Return the exit code, which is negative after death by a signal."""

@@ -9,6 +9,7 @@ INSTALLED_APPS = [os.environ["DJANGO_APP"]]
 ROOT_URLCONF = f"{os.environ['DJANGO_APP']}.urls"
 SECRET_KEY = "for tests only"
 USE_TZ = True
+ASGI_LIFESPAN = {"ADAPTERS": None} if os.environ.get("ADAPTERS") == "none" else {}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

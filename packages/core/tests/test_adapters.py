@@ -1,0 +1,215 @@
+"""Which adapters are asked, when, and what a broken one says.
+
+The adapters here are packages that the tests write, of a server that does not exist.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import textwrap
+import types
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from django_asgi_lifespan import AdapterError, StartupFailedError, adapters, resource
+from django_asgi_lifespan.asgi import LifespanApplication, get_asgi_application
+from django_asgi_lifespan.driver import LifespanDriver
+
+Write = Callable[..., list[str]]
+
+HOOKS = """
+    from contextlib import contextmanager
+
+    from journal_of_the_test import journal
+
+    def application_made(application):
+        journal.append(f"made {type(application).__name__}")
+
+    @contextmanager
+    def around():
+        journal.append("entered")
+        try:
+            yield
+        finally:
+            journal.append("left")
+
+    def lifespan(receive):
+        server = type(getattr(receive, "__self__", None)).__name__
+        journal.append(f"asked about {server}")
+        return around() if server == "LifespanDriver" else None
+"""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the server's module loaded in this process."""
+    monkeypatch.setattr(adapters, "SERVERS", ("imaginary",))
+    monkeypatch.setitem(sys.modules, "imaginary", types.ModuleType("imaginary"))
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Return what installs an adapter, and returns its journal."""
+    shared: Any = types.ModuleType("journal_of_the_test")
+    shared.journal = []
+    monkeypatch.setitem(sys.modules, "journal_of_the_test", shared)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def install(hooks: str = HOOKS, package: str = "django_asgi_lifespan_imaginary") -> list[str]:
+        for name in (package, f"{package}.hooks"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+        (tmp_path / package / "hooks.py").write_text(textwrap.dedent(hooks))
+        journal: list[str] = shared.journal
+        return journal
+
+    return install
+
+
+@pytest.mark.usefixtures("server")
+async def test_the_adapter_of_a_loaded_server_is_there_for_the_whole_lifespan(write: Write) -> None:
+    """It is told of the application, entered before anything starts, left when all has stopped."""
+    journal = write()
+
+    @resource
+    async def a() -> AsyncIterator[None]:
+        journal.append("a opens")
+        yield
+        journal.append("a closes")
+
+    async with LifespanDriver(get_asgi_application()):
+        journal.append("serving")
+    assert journal == [
+        "made LifespanASGIHandler",
+        "asked about LifespanDriver",
+        "entered",
+        "a opens",
+        "serving",
+        "a closes",
+        "left",
+    ]
+
+
+@pytest.mark.usefixtures("server")
+async def test_the_adapter_is_left_where_the_lifespan_is_cancelled(write: Write) -> None:
+    """As wherever else it ends."""
+    journal = write()
+    opening = asyncio.Event()
+
+    @resource
+    async def never() -> AsyncIterator[None]:
+        opening.set()
+        await asyncio.Event().wait()
+        yield
+
+    startup = asyncio.ensure_future(LifespanDriver(get_asgi_application()).startup())
+    await opening.wait()
+    startup.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await startup
+    assert journal[-2:] == ["entered", "left"]
+
+
+@pytest.mark.usefixtures("server")
+async def test_an_adapter_that_says_no_is_left_alone(write: Write) -> None:
+    """Another server drives the lifespan, as its receive says."""
+    journal = write()
+    application = get_asgi_application()
+
+    async def forwarding(scope: Any, receive: Any, send: Any) -> None:
+        async def another_receive() -> Any:
+            return await receive()
+
+        await application(scope, another_receive, send)
+
+    async with LifespanDriver(forwarding):
+        assert journal == ["made LifespanASGIHandler", "asked about NoneType"]
+
+
+@pytest.mark.usefixtures("server")
+def test_each_application_is_told_of(write: Write) -> None:
+    """One around another as well."""
+    journal = write()
+    LifespanApplication(get_asgi_application())
+    assert journal == ["made LifespanASGIHandler", "made LifespanApplication"]
+
+
+@pytest.mark.usefixtures("server")
+def test_a_server_without_its_adapter_is_served_as_ever() -> None:
+    """Nothing is missed where none is installed."""
+    get_asgi_application()
+
+
+def test_the_adapter_of_a_server_that_is_not_loaded_is_not_imported(
+    monkeypatch: pytest.MonkeyPatch, write: Write
+) -> None:
+    """So nobody pays for it."""
+    monkeypatch.setattr(adapters, "SERVERS", ("imaginary",))
+    journal = write()
+    get_asgi_application()
+    assert journal == []
+    assert "django_asgi_lifespan_imaginary" not in sys.modules
+
+
+def test_further_adapters_are_named_in_the_settings(write: Write, settings: Any) -> None:
+    """By the dotted name of the module with the hooks, whatever server is loaded."""
+    settings.ASGI_LIFESPAN = {"ADAPTERS": ["shop_server.hooks"]}
+    journal = write(package="shop_server")
+    get_asgi_application()
+    assert journal == ["made LifespanASGIHandler"]
+
+
+@pytest.mark.usefixtures("server")
+def test_none_forbids_all_adapters(write: Write, settings: Any) -> None:
+    """Those that are found by themselves, too."""
+    settings.ASGI_LIFESPAN = {"ADAPTERS": None}
+    journal = write()
+    get_asgi_application()
+    assert journal == []
+
+
+@pytest.mark.usefixtures("server")
+async def test_a_broken_adapter_is_an_error_with_the_remedy(write: Write) -> None:
+    """When the application is made, and at the startup where the server is loaded only then."""
+    application: Any = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adapters, "SERVERS", ())
+        application = get_asgi_application()
+    write("import a_module_that_is_not_there")
+    message = (
+        "The adapter django_asgi_lifespan_imaginary.hooks cannot be imported: ModuleNotFoundError: "
+        "No module named 'a_module_that_is_not_there'. Install it anew: pip install "
+        '"django-asgi-lifespan[imaginary]". To run without any adapter, set '
+        "ASGI_LIFESPAN['ADAPTERS'] to None."
+    )
+    with pytest.raises(AdapterError) as error:
+        get_asgi_application()
+    assert str(error.value) == message
+    assert isinstance(error.value, ImproperlyConfigured)
+    with pytest.raises(StartupFailedError) as failure:
+        await LifespanDriver(application).startup()
+    assert str(failure.value) == message
+
+
+def test_a_wrong_name_in_the_settings_says_where_it_stands(settings: Any) -> None:
+    """It is the settings that are to be corrected."""
+    settings.ASGI_LIFESPAN = {"ADAPTERS": ["nowhere.hooks"]}
+    with pytest.raises(
+        AdapterError, match=r"No module named 'nowhere'. It is named in ASGI_LIFESPAN\['ADAPTERS'\]"
+    ):
+        get_asgi_application()
+
+
+def test_a_module_that_is_no_adapter_says_what_it_lacks(settings: Any) -> None:
+    """Both functions have to be there."""
+    settings.ASGI_LIFESPAN = {"ADAPTERS": ["json"]}
+    with pytest.raises(
+        AdapterError, match=r"The adapter json has no application_made and no lifespan\(\)"
+    ):
+        get_asgi_application()
