@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         """
 
         def application_made(self, application: object) -> None:
-            """An ASGI application with a lifespan was made; do only what is harmless in any process.
+            """An application with a lifespan was made; do only what is harmless in any process.
 
             No event loop need exist, and this may be the parent of the processes that will serve
             (``gunicorn --preload``). It is called again for an application around another.
