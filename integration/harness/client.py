@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-HOST = "127.0.0.1"
+from .ports import HOST
+
 PATIENCE = 20.0
 """Seconds that a client waits for an answer."""
 

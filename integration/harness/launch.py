@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -16,8 +15,9 @@ from pathlib import Path
 
 import psutil
 
-from .client import HOST, Address, Answer, Request, WebSocket
+from .client import Address, Answer, Request, WebSocket
 from .journal import Journal
+from .ports import hold_port
 
 PROJECT = Path(__file__).parents[1] / "project"
 START_DEADLINE = 30.0
@@ -67,7 +67,7 @@ class Launch:
         self._journal.touch()
         self._output = folder / "output"
         self._resources = contextlib.ExitStack()
-        holder = self._resources.enter_context(_hold_port())
+        holder = self._resources.enter_context(hold_port())
         if occupied:
             holder.listen()
         self.address = Address(holder.getsockname()[1], folder / "socket" if unix else None)
@@ -233,18 +233,6 @@ def _clean_environment() -> dict[str, str]:
     prefixes = ("PYTHON", "UV", "VIRTUAL_ENV", "DJANGO", "GUNICORN", "WEB_CONCURRENCY", "UVICORN")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     return kept | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def _hold_port() -> socket.socket:
-    """Return a socket that keeps a free port from being given to anybody else.
-
-    Linux lets a server listen on a port to which others are merely bound, if all of them set
-    SO_REUSEADDR. Until then clients are refused.
-    """
-    holder = socket.socket()
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.bind((HOST, 0))
-    return holder
 
 
 @contextlib.contextmanager
