@@ -23,7 +23,7 @@ from .signals import (
     send_shutdown,
     send_startup,
 )
-from .state import Lifespan, Phase
+from .state import Lifespan
 from .supervisor import Supervisor
 
 __all__ = ("ProjectLifespan", "registered")
@@ -90,7 +90,7 @@ class ProjectLifespan:
         Raises:
             ShutdownFailedError: something failed; everything had its turn all the same.
         """
-        self.lifespan.phase = Phase.STOPPING
+        self.lifespan.phase = "stopping"
         try:
             await self._supervisor.__aexit__(exception_type, exception, traceback)
         finally:
