@@ -10,12 +10,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from . import adapters, state
-from .state import Phase
 
 if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when one begins
     from .project import ProjectLifespan
     from .protocol import Application, Receive, Scope, Send
     from .sockets import OpenSockets
+    from .state import Phase
 
 __all__ = ("LifespanGate",)
 
@@ -108,7 +108,7 @@ class LifespanGate:
             scope["state"] = running[-1].state.copy() if running else {}
         elif latest is not None:
             self.is_open = all(
-                begun.lifespan.phase is Phase.RUNNING for begun in self._by_loop.values()
+                begun.lifespan.phase == "running" for begun in self._by_loop.values()
             )
         return True
 
@@ -132,10 +132,10 @@ class LifespanGate:
             )
 
 
-_CLOSED_TO = {
-    "http": (Phase.STARTING, Phase.FAILED),
+_CLOSED_TO: dict[str, tuple[Phase, ...]] = {
+    "http": ("starting", "failed"),
     # Those that are open are being closed, and a new one would not be told.
-    "websocket": (Phase.STARTING, Phase.FAILED, Phase.STOPPING),
+    "websocket": ("starting", "failed", "stopping"),
 }
 
 

@@ -23,7 +23,7 @@ from .signals import (
     send_shutdown,
     send_startup,
 )
-from .state import Lifespan, Phase, drain_nothing
+from .state import Lifespan, drain_nothing
 from .supervisor import Supervisor
 
 __all__ = ("ProjectLifespan", "registered")
@@ -93,7 +93,7 @@ class ProjectLifespan:
         Raises:
             ShutdownFailedError: something failed; everything had its turn all the same.
         """
-        self.lifespan.phase = Phase.STOPPING
+        self.lifespan.phase = "stopping"
         try:
             await self._supervisor.__aexit__(exception_type, exception, traceback)
         finally:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import enum
 import logging
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from .errors import ResourceUnavailableError
 
@@ -18,15 +17,8 @@ __all__ = ("announce_stopping", "close_websockets", "get_state", "stopping")
 logger = logging.getLogger("django_asgi_lifespan")
 
 
-class Phase(enum.Enum):
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
 if TYPE_CHECKING:
+    Phase = Literal["starting", "running", "stopping", "stopped", "failed"]
 
     class Named(Protocol):
         """A resource, as far as this module needs to know it."""
@@ -65,7 +57,7 @@ class Lifespan:
     def __init__(self, application: Any = None) -> None:
         self.application = application
         self.loop = asyncio.get_running_loop()
-        self.phase = Phase.STARTING
+        self.phase: Phase = "starting"
         self.stopping = asyncio.Event()
         self.announce_stopping: Callable[[], object] = self.stopping.set
         self.drain: Callable[[], Awaitable[None]] = drain_nothing
@@ -76,7 +68,7 @@ class Lifespan:
         self.state_filled = False
 
     def __str__(self) -> str:
-        return f"{self.phase.value} lifespan {id(self):#x} in event loop {id(self.loop):#x}"
+        return f"{self.phase} lifespan {id(self):#x} in event loop {id(self.loop):#x}"
 
     def begin(self) -> None:
         """Let code that asks too early be told so."""
@@ -112,7 +104,7 @@ class Lifespan:
 
     def publish(self) -> None:
         """Let code that runs in this event loop find this lifespan."""
-        self.phase = Phase.RUNNING
+        self.phase = "running"
         _ended_in.discard(self.loop)
         running.setdefault(self.loop, []).append(self)
 
@@ -120,10 +112,10 @@ class Lifespan:
         """Withdraw this lifespan; *failure* says why it never ran."""
         global _why_none
         if failure:
-            self.phase = Phase.FAILED
+            self.phase = "failed"
             _why_none = f"the lifespan failed to start: {failure}"
         else:
-            self.phase = Phase.STOPPED
+            self.phase = "stopped"
             _why_none = "the lifespan has ended, and everything that it had opened is closed."
             _ended_in.add(self.loop)
         self.values.clear()
