@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import signal
 import subprocess
 import sys
@@ -34,8 +35,9 @@ PYTHON = "3.13"
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="just matrix", description=__doc__)
-    parser.add_argument("--target", action="append", default=[], help="only this one; repeatable")
-    parser.add_argument("--probe", action="append", default=[], help="only this one; repeatable")
+    parser.add_argument("--target", action="append", default=[], help="only those like this one")
+    parser.add_argument("--probe", action="append", default=[], help="only this one")
+    parser.add_argument("--write", action="store_true", help="write the results of those targets")
     parser.add_argument("--smoke", action="store_true", help="a part that takes a few minutes")
     parser.add_argument("--versions", action="store_true", help="with earlier releases")
     parser.add_argument("--check", action="store_true", help="run nothing, check what is there")
@@ -49,14 +51,16 @@ def main() -> None:
     if options.render:
         render.write()
         return
-    if options.target or options.probe:
+    if options.write and options.target and not options.probe:
+        sys.exit("\n".join(run(options.target)))
+    elif options.target or options.probe:
         Matrix().show(options.target, options.probe)
     elif options.smoke:
         sys.exit(Matrix(_available()).compare())
     elif options.versions:
         sys.exit("\n".join(try_versions()))
     else:
-        sys.exit("\n".join(run_everything()))
+        sys.exit("\n".join(run(["*"])))
 
 
 def _available() -> str:
@@ -68,10 +72,10 @@ def _available() -> str:
     return own
 
 
-def run_everything() -> list[str]:
-    """Run every target, write the results and the pages; return what deviates from before."""
+def run(patterns: Sequence[str]) -> list[str]:
+    """Run the targets, write the results and the pages; return what deviates from before."""
     matrix = Matrix()
-    deviations = matrix.write(list(matrix.targets.values()), FOLDER)
+    deviations = matrix.write(matrix.find(patterns), FOLDER)
     return deviations + _render()
 
 
@@ -132,16 +136,19 @@ class Matrix:
         environments.build_wheels()
         self.runner = Runner(environments, python, self.probes)
 
+    def find(self, patterns: Sequence[str]) -> list[Target]:
+        """Return the targets that are named so; patterns such as ``"gunicorn*"`` name several."""
+        found = {each for pattern in patterns for each in fnmatch.filter(self.targets, pattern)}
+        if not found:
+            sys.exit(f"No target is named so. There are: {', '.join(self.targets)}")
+        return [target for name, target in self.targets.items() if name in found]
+
     def show(self, targets: Sequence[str], probes: Sequence[str]) -> None:
         """Run the chosen cells, and print each with everything that was seen."""
-        if strangers := [name for name in targets if name not in self.targets]:
-            sys.exit(
-                f"No such target: {', '.join(strangers)}. There are: {', '.join(self.targets)}"
-            )
         chosen = [probe for probe in self.probes if not probes or probe.id in probes]
         if len(chosen) < len(probes):
             sys.exit(f"No such probe. There are: {', '.join(probe.id for probe in self.probes)}")
-        which = [self.targets[name] for name in targets] or list(self.targets.values())
+        which = self.find(targets or ["*"])
         self.runner.do(plan(which, [probe.scenario for probe in chosen]))
         for run, seen in self.runner.observations:
             answers = {p.id: p.answer(seen) for p in chosen if p.scenario == run.scenario}

@@ -15,7 +15,7 @@ from .results import Result
 from .scenarios import PLAYS, SCENARIOS, Observation, play
 from .targets import Target
 
-AT_A_TIME = 6
+AT_A_TIME = 5
 """Launches side by side: more than processors, because most of a launch is waiting."""
 
 RACES = 3

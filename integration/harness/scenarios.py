@@ -109,19 +109,12 @@ def _reach(launch: Launch, event: str, times: int) -> None:
         LaunchError: the server serves, and no lifespan has started.
     """
     launch.until(
-        lambda: launch.journal.count(event) >= times or launch.address.accepts(),
-        f"{event!r} or an open port",
+        lambda: launch.journal.workers or launch.journal.find("application ended"),
+        "a worker that has imported the application",
         within=START_DEADLINE,
     )
-    launch.waits(lambda: len(launch.journal), within=START_DEADLINE)
-    # A supervisor listens before its workers import the application; they may take their time.
-    patience = START_DEADLINE if launch.journal.workers else 5.0
-    launch.waits(
-        lambda: launch.journal.count(event) >= times or launch.journal.find("request begun"),
-        within=patience,
-    )
-    if not launch.journal.workers:
-        raise LaunchError("the server serves, and the lifespan has not started")
+    if not launch.waits(lambda: launch.journal.workers, within=3.0):
+        raise LaunchError("the application is imported, and no lifespan has started")
     launch.wait_for(event, times=times)
 
 
@@ -274,18 +267,10 @@ def _fail_to_start(launch: Launch, processes: int, seen: dict[str, Any]) -> None
         return False
 
     with contextlib.suppress(LaunchError):
-        _begin_to_fail(launch)
-    launch.waits(is_over, within=4.0)
+        _reach(launch, "dependent opening", 1)
+    launch.waits(is_over, within=6.0)
     seen["statuses"] = sorted(statuses)
     seen["ended"] = launch.code is not None
-
-
-def _begin_to_fail(launch: Launch) -> None:
-    launch.until(
-        lambda: launch.journal.find("dependent opening") or launch.address.accepts(),
-        "a beginning",
-        within=START_DEADLINE,
-    )
 
 
 def _recycle(launch: Launch, processes: int, seen: dict[str, Any]) -> None:
