@@ -1,0 +1,43 @@
+"""Starting processes of the core's test project, under uvicorn with this adapter."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from process.conftest import dev_mode, loop
+from process.server import HOST, Process, start
+
+__all__ = ("dev_mode", "loop")
+
+if sys.platform == "win32":
+    collect_ignore_glob = ["test_process_*.py"]  # they send the OS signals of POSIX
+
+Start = Callable[..., AbstractContextManager[Process]]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Start:
+    """Return what starts the command with a Django app of the project."""
+    return _starter(tmp_path, "django_asgi_lifespan_uvicorn")
+
+
+@pytest.fixture
+def stock(tmp_path: Path) -> Start:
+    """Return what starts uvicorn's own command, where the hooks act."""
+    return _starter(tmp_path, "uvicorn")
+
+
+def _starter(folder: Path, module: str) -> Start:
+    def launch(
+        django_app: str, *options: str, asgi: str = "asgi", **environment: str
+    ) -> AbstractContextManager[Process]:
+        program = [sys.executable, "-m", module, f"project.{asgi}:application"]
+        program += ["--host", HOST, "--port", "{port}", *options]
+        return start(folder, program, django_app, environment)
+
+    return launch
