@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,5 +41,26 @@ def _starter(folder: Path, module: str) -> Start:
         program = [sys.executable, "-m", module, f"project.{asgi}:application"]
         program += ["--host", HOST, "--port", "{port}", *options]
         return start(folder, program, django_app, environment)
+
+    return launch
+
+
+@pytest.fixture
+def runserver(tmp_path: Path) -> Start:
+    """Return what starts the development server, with a Django app that is in ``tmp_path``."""
+    (tmp_path / "changing").mkdir()
+    (tmp_path / "changing" / "__init__.py").touch()
+    (tmp_path / "changing" / "lifespan.py").touch()
+    path = os.pathsep.join([str(Path(__file__).parent), str(tmp_path)])
+
+    def launch(*options: str, address: str = "{port}", **environment: str) -> Any:
+        program = [sys.executable, "-m", "django", "runserver", address, *options]
+        variables = {
+            "DJANGO_SETTINGS_MODULE": "runserver_settings",
+            "MORE_APPS": "django_asgi_lifespan_uvicorn django.contrib.staticfiles",
+            "PYTHONPATH": path,
+            "PYTHONUNBUFFERED": "1",
+        }
+        return start(tmp_path, program, "chain", variables | environment)
 
     return launch

@@ -49,7 +49,7 @@ def test_a_stop_ends_with_0_and_runs_the_exit_handlers(
 ) -> None:
     """The request in flight is answered, resources close, and Python ends as it should."""
     count = int(workers)
-    with command("chain", "--loop", loop, "--workers", workers, asgi="exiting_asgi") as server:
+    with command("chain", "--loop", loop, "--workers", workers, asgi="noted_asgi") as server:
         server.wait_for("search open", times=count)
         request = hold_a_request(server)
         server.stop(stop)
@@ -87,7 +87,7 @@ def test_a_real_second_ctrl_c_gives_up_requests_alone(
         request = hold_a_request(server)
         server.stop(first)
         server.wait_until_refusing()
-        server.hurry("Giving up 1 requests in flight.")
+        server.hurry("Giving up requests in flight: 1.")
         with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
             server.answer(request)
         assert server.wait() == 0
@@ -215,7 +215,7 @@ def test_a_response_without_end_has_its_time(command: Start, loop: str, workers:
         closed = "stream closed with search in cache of pool"
         assert story == [*STARTED, "stream open", closed, *STOPPED]
         assert (
-            "INFO:     Waiting at most 1 s for 1 requests in flight (--timeout-graceful-shutdown)."
+            "INFO:     Waiting at most 1 s for requests in flight: 1 (--timeout-graceful-shutdown)."
             in server.output().splitlines()
         )
         assert TRACEBACK not in server.output()

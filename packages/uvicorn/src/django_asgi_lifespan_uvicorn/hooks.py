@@ -9,7 +9,7 @@ from uvicorn.lifespan.on import LifespanOn
 from django_asgi_lifespan.protocol import Receive
 
 from .server import Lifespan
-from .stopping import orderly_stop
+from .stopping import find_server, orderly_stop
 
 __all__ = ("application_made", "lifespan")
 
@@ -25,5 +25,5 @@ def lifespan(receive: Receive) -> AbstractContextManager[None] | None:
     """
     server = getattr(receive, "__self__", None)
     if isinstance(server, LifespanOn) and not isinstance(server, Lifespan):
-        return orderly_stop(exits=False)
+        return orderly_stop(find_server(), exits=False)
     return None

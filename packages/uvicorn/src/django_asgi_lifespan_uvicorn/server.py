@@ -33,7 +33,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.supervisors import Multiprocess
 
-from .stopping import orderly_stop
+from .stopping import find_server, orderly_stop
 
 if TYPE_CHECKING:
     from uvicorn.supervisors.basereload import BaseReload as ChangeReload
@@ -49,10 +49,16 @@ SHUTDOWN_FAILURE = 1
 
 
 class Lifespan(LifespanOn):
-    """The lifespan of a process that ends with it."""
+    """The lifespan of a process that ends with it.
+
+    Attributes:
+        server: whose lifespan it is; where it is not told, it is found by its OS signals.
+    """
+
+    server: uvicorn.Server | None = None
 
     async def main(self) -> None:
-        with orderly_stop(exits=True):
+        with orderly_stop(self.server or find_server(), exits=True):
             await super().main()
 
     async def startup(self) -> None:
@@ -94,6 +100,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         config = self.config
+        if isinstance(self.lifespan, Lifespan):
+            self.lifespan.server = self
         if sockets is None and config.fd is None and config.uds is None:
             await self._try_address()
         await super().startup(sockets)

@@ -23,7 +23,15 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from django_asgi_lifespan.state import announce_stopping
 
-__all__ = ("GRACE", "SAME_STOP", "OrderlyStop", "end_process", "find_server", "orderly_stop")
+__all__ = (
+    "GRACE",
+    "SAME_STOP",
+    "OrderlyStop",
+    "end_process",
+    "find_server",
+    "is_main_thread",
+    "orderly_stop",
+)
 
 logger = logging.getLogger("uvicorn.error")  # the one that uvicorn's log configuration shows
 
@@ -46,13 +54,18 @@ _ALSO_STOP = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGQUIT") if ha
 """They kill a single process of uvicorn at once."""
 
 
+def is_main_thread() -> bool:
+    """Return whether this is the thread that handles OS signals."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def find_server() -> uvicorn.Server | None:
     """Return the server that runs in this thread, as far as OS signals can tell.
 
     It has made its method ``handle_exit`` the handler of them (``capture_signals``,
     uvicorn/server.py:332), which it cannot in another thread than the main one.
     """
-    if threading.current_thread() is threading.main_thread():
+    if is_main_thread():
         owner = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
         if isinstance(owner, uvicorn.Server):
             return owner
@@ -60,21 +73,21 @@ def find_server() -> uvicorn.Server | None:
 
 
 @contextlib.contextmanager
-def orderly_stop(*, exits: bool) -> Generator[None]:
+def orderly_stop(server: uvicorn.Server | None, *, exits: bool) -> Generator[None]:
     """Be inside while the lifespan runs, to have it shut down whatever stops the server.
 
     Args:
+        server: the one that runs the lifespan; without it, nothing is done.
         exits: whether the process ends with the server, as under the command of this package.
             Else an OS signal is noted by uvicorn as ever, which raises it once more at its end:
             a program around the server may rely on that.
     """
-    server = find_server()
     if server is None:
         yield
         return
     with OrderlyStop(server, exits=exits):
         yield
-    if exits:
+    if exits and is_main_thread():
         end_process(after=PATIENCE)
 
 
@@ -119,7 +132,7 @@ class OrderlyStop:
     def __enter__(self) -> None:
         # Both signals came while the application was imported: there was nothing to hasten.
         self._server.force_exit = False
-        for number in (*HANDLED_SIGNALS, *_ALSO_STOP):
+        for number in (*HANDLED_SIGNALS, *_ALSO_STOP) if is_main_thread() else ():
             handler = signal.getsignal(number)
             if number in HANDLED_SIGNALS or handler is signal.SIG_DFL:
                 self._handlers[number] = handler
@@ -165,7 +178,9 @@ class OrderlyStop:
 
     def _is_serving(self) -> bool:
         server = self._server
-        return not server.started or any(each.is_serving() for each in server.servers)
+        if not server.started:
+            return True
+        return not server.should_exit and any(each.is_serving() for each in server.servers)
 
     def _announce(self) -> None:
         if self._announced:
@@ -178,13 +193,13 @@ class OrderlyStop:
             return
         elif limit is None:
             logger.info(
-                "Waiting without a limit for %d requests in flight "
+                "Waiting without a limit for requests in flight: %d "
                 "(set one with --timeout-graceful-shutdown).",
                 requests,
             )
         else:
             logger.info(
-                "Waiting at most %g s for %d requests in flight (--timeout-graceful-shutdown).",
+                "Waiting at most %g s for requests in flight: %d (--timeout-graceful-shutdown).",
                 limit,
                 requests,
             )
@@ -200,7 +215,7 @@ class OrderlyStop:
         state = self._server.server_state
         if not (state.connections or state.tasks):
             return
-        logger.warning("Giving up %d requests in flight.", len(state.tasks))
+        logger.warning("Giving up requests in flight: %d.", len(state.tasks))
         for connection in list(state.connections):
             connection.transport.abort()
         self._loop.call_later(GRACE, self._cancel_requests)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
@@ -47,6 +48,13 @@ async def stream_view(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(lines())
 
 
+def stuck_view(request: HttpRequest) -> JsonResponse:
+    """Never answer, in a thread that nothing can stop."""
+    journal.write("request", "stuck")
+    threading.Event().wait()
+    return answer(request)
+
+
 def answer(request: HttpRequest) -> JsonResponse:
     """Return what the resource and the request have to offer."""
     content = {"get": search.get(), "state": request.state["search"]}  # type: ignore[attr-defined]
@@ -59,4 +67,5 @@ urlpatterns = [
     path("sync/", sync_view),
     path("held/", held_view),
     path("stream/", stream_view),
+    path("stuck/", stuck_view),
 ]
