@@ -9,6 +9,7 @@ from typing import Any
 from django_asgi_lifespan import asgi_shutdown, resource
 from django_asgi_lifespan.asgi import LifespanApplication
 from django_asgi_lifespan.driver import LifespanDriver
+from django_asgi_lifespan.state import close_websockets
 
 
 class Client:
@@ -98,6 +99,24 @@ async def test_a_websocket_that_the_application_has_closed_is_not_closed_again()
         "websocket.close",
     ]
     assert task.done()
+
+
+async def test_an_adapter_closes_them_before_the_shutdown() -> None:
+    """So that a server that waits for them need not; elsewhere it does nothing."""
+    await close_websockets()
+    application = LifespanApplication(chat)
+    client = Client()
+    async with LifespanDriver(application):
+        handler = await connect(application, client)
+        await close_websockets()
+        assert handler.done()
+        assert client.sent[-1] == {
+            "type": "websocket.close",
+            "code": 1012,
+            "reason": "The server restarts.",
+        }
+        told = len(client.sent)
+    assert len(client.sent) == told
 
 
 async def test_a_websocket_that_comes_during_the_shutdown_is_refused() -> None:

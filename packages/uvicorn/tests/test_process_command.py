@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from .conftest import Start
 
 pytestmark = pytest.mark.process
 
+Setup = tuple[int, list[str]]
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -26,6 +28,16 @@ TRACEBACK = "Traceback (most recent call last)"
 def workers(request: pytest.FixtureRequest) -> str:
     """The number of processes that serve."""
     return str(request.param)
+
+
+@pytest.fixture(params=["asyncio", "uvloop", "2 workers"])
+def setup(request: pytest.FixtureRequest) -> Setup:
+    """The number of processes that serve, and the options that say so; and either event loop."""
+    if request.param == "2 workers":
+        return 2, ["--workers", "2"]
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    return 1, ["--loop", request.param]
 
 
 def hold_a_request(server: Process) -> http.client.HTTPConnection:
@@ -45,11 +57,11 @@ def lifespans(server: Process, *, of: int) -> list[list[str]]:
 
 @pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
 def test_a_stop_ends_with_0_and_runs_the_exit_handlers(
-    command: Start, loop: str, workers: str, stop: str
+    command: Start, setup: Setup, stop: str
 ) -> None:
     """The request in flight is answered, resources close, and Python ends as it should."""
-    count = int(workers)
-    with command("chain", "--loop", loop, "--workers", workers, asgi="noted_asgi") as server:
+    count, options = setup
+    with command("chain", *options, asgi="noted_asgi") as server:
         server.wait_for("search open", times=count)
         request = hold_a_request(server)
         server.stop(stop)
@@ -61,14 +73,14 @@ def test_a_stop_ends_with_0_and_runs_the_exit_handlers(
         assert TRACEBACK not in server.output()
 
 
-def test_sigterm_and_sigint_together_are_one_stop(command: Start, loop: str, workers: str) -> None:
+def test_sigterm_and_sigint_together_are_one_stop(command: Start, setup: Setup) -> None:
     """A program that forwards SIGTERM at Ctrl+C does not make it a forced exit."""
-    count = int(workers)
-    with command("chain", "--loop", loop, "--workers", workers) as server:
+    count, options = setup
+    with command("chain", *options) as server:
         server.wait_for("search open", times=count)
         request = hold_a_request(server)
-        server.signal(signal.SIGTERM, to_group=True)
-        server.signal(signal.SIGINT, to_group=True)
+        server.stop_group("SIGTERM")
+        server.stop_group("SIGINT")
         server.wait_until_refusing()
         server.release("request")
         assert server.answer(request).status == 200
@@ -78,11 +90,11 @@ def test_sigterm_and_sigint_together_are_one_stop(command: Start, loop: str, wor
 
 @pytest.mark.parametrize("first", ["SIGTERM", "Ctrl+C"])
 def test_a_real_second_ctrl_c_gives_up_requests_alone(
-    command: Start, loop: str, workers: str, first: str
+    command: Start, setup: Setup, first: str
 ) -> None:
     """The client is cut off, the view is cancelled, and the resources close all the same."""
-    count = int(workers)
-    with command("chain", "--loop", loop, "--workers", workers) as server:
+    count, options = setup
+    with command("chain", *options) as server:
         server.wait_for("search open", times=count)
         request = hold_a_request(server)
         server.stop(first)
@@ -96,13 +108,12 @@ def test_a_real_second_ctrl_c_gives_up_requests_alone(
         assert TRACEBACK not in server.output()
 
 
-@pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
-def test_a_stop_during_the_startup(command: Start, workers: str, stop: str) -> None:
+def test_a_stop_during_the_startup(command: Start, workers: str) -> None:
     """The startup runs to its end, and the shutdown follows."""
     count = int(workers)
     with command("chain", "--workers", workers, CACHE_OPENING="held held") as server:
         server.wait_for("cache held", times=count)
-        server.stop(stop)
+        server.stop("SIGTERM")
         if count > 1:
             server.until(lambda: "Waiting for child" in server.output(), "a stop of the workers")
         server.release("cache", times=count)  # the signal is handled when they hold again
@@ -112,12 +123,12 @@ def test_a_stop_during_the_startup(command: Start, workers: str, stop: str) -> N
         assert lifespans(server, of=count) == [[*started, *STOPPED]] * count
 
 
-@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGHUP])
-def test_other_os_signals_stop_a_process_as_well(command: Start, number: int) -> None:
+@pytest.mark.parametrize("name", ["SIGQUIT", "SIGHUP"])
+def test_other_os_signals_stop_a_process_as_well(command: Start, name: str) -> None:
     """They would have killed it."""
     with command("chain") as server:
         server.wait_until_serving()
-        server.signal(number)
+        server.stop(name)
         assert server.wait() == 0
         assert server.story() == [*STARTED, *STOPPED]
 
@@ -126,7 +137,7 @@ def test_sigquit_stops_a_supervisor_and_its_workers(command: Start) -> None:
     """The one of uvicorn ignores it."""
     with command("chain", "--workers", "2") as server:
         server.wait_for("search open", times=2)
-        server.signal(signal.SIGQUIT)
+        server.stop("SIGQUIT")
         assert server.wait() == 0
         assert server.stories() == [[*STARTED, *STOPPED]] * 2
 
@@ -136,7 +147,7 @@ def test_workers_close_when_their_supervisor_is_killed(command: Start, loop: str
     with command("chain", "--loop", loop, "--workers", "2") as server:
         server.wait_for("search open", times=2)
         server.wait_until_serving()
-        server.signal(signal.SIGKILL)
+        server.stop("SIGKILL")
         assert server.wait() == -signal.SIGKILL
         server.wait_for_others("pool closed", times=2)
         assert server.stories() == [[*STARTED, *STOPPED]] * 2
@@ -190,22 +201,22 @@ def test_a_failed_shutdown_ends_with_1(command: Start, workers: str) -> None:
         assert server.stories() == [[*STARTED, *closed]] * int(workers)
 
 
-def test_a_port_in_use_starts_nothing(command: Start, loop: str, workers: str) -> None:
+def test_a_port_in_use_starts_nothing(command: Start, setup: Setup) -> None:
     """The error names the address, and the exit code is 3."""
+    _, options = setup
     with socket.create_server((HOST, 0)) as taken:
         port = str(taken.getsockname()[1])
-        options = ("--loop", loop, "--workers", workers, "--port", port)
-        with command("chain", *options) as server:
+        with command("chain", *options, "--port", port) as server:
             assert server.wait() == 3
             assert server.story() == []
             assert "ddress already in use" in server.output()
 
 
-def test_a_response_without_end_has_its_time(command: Start, loop: str, workers: str) -> None:
+def test_a_response_without_end_has_its_time(command: Start, setup: Setup) -> None:
     """Then its client is cut off, and its view cleans up while the resources still work."""
-    options = ("--loop", loop, "--workers", workers, "--timeout-graceful-shutdown", "1")
-    with command("chain", *options) as server:
-        server.wait_for("search open", times=int(workers))
+    count, options = setup
+    with command("chain", *options, "--timeout-graceful-shutdown", "1") as server:
+        server.wait_for("search open", times=count)
         server.wait_until_serving()
         server.send("/stream/?deaf")
         server.wait_for("stream open")
@@ -221,10 +232,10 @@ def test_a_response_without_end_has_its_time(command: Start, loop: str, workers:
         assert TRACEBACK not in server.output()
 
 
-def test_a_stream_that_is_told_of_the_stop_ends_by_itself(command: Start, workers: str) -> None:
+def test_a_stream_that_is_told_of_the_stop_ends_by_itself(command: Start) -> None:
     """The notice comes before uvicorn waits for it."""
-    with command("chain", "--workers", workers) as server:
-        server.wait_for("search open", times=int(workers))
+    with command("chain", "--workers", "2") as server:
+        server.wait_for("search open", times=2)
         server.wait_until_serving()
         request = server.send("/stream/")
         server.wait_for("stream open")
@@ -245,25 +256,23 @@ def test_the_limit_of_requests_tells_of_the_stop_too(command: Start) -> None:
         assert server.story()[-len(STOPPED) :] == STOPPED
 
 
-def test_websockets_are_told_that_the_server_restarts(command: Start, workers: str) -> None:
-    """With the close code 1012, and before the resources close."""
-    with command("chain", "--workers", workers, asgi="sockets_asgi") as server:
-        server.wait_for("search open", times=int(workers))
+def test_websockets_are_told_that_the_server_restarts(command: Start) -> None:
+    """With the close code 1012, after the notice of the stop and before the resources close."""
+    with command("sockets", asgi="sockets_asgi") as server:
         server.wait_until_serving()
         with connect(f"ws://{HOST}:{server.port}/") as client:
-            server.wait_for("socket open")
+            assert client.recv() == "hub"
             server.stop("SIGTERM")
             with pytest.raises(ConnectionClosed) as closed:
                 client.recv()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012
         assert server.wait() == 0
-        story = next(story for story in server.stories() if "socket open" in story)
-        assert story == [*STARTED, "socket open", "socket websocket.disconnect 1012", *STOPPED]
+        told = ["server stopping", "socket websocket.disconnect"]
+        assert server.story() == ["hub open", *told, "hub closed"]
 
 
-@pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
-def test_a_reload_closes_what_is_open(command: Start, tmp_path: Path, stop: str) -> None:
+def test_a_reload_closes_what_is_open(command: Start, tmp_path: Path) -> None:
     """Before the next process starts up, even under a response without end; so does the stop."""
     watched = tmp_path / "watched"
     watched.mkdir()
@@ -282,7 +291,19 @@ def test_a_reload_closes_what_is_open(command: Start, tmp_path: Path, stop: str)
         server.until(change_until_noticed, "the end of the first lifespan")
         server.wait_for("search open", times=2)
         server.wait_until_serving()
-        server.stop(stop)
+        server.stop("Ctrl+C")
         assert server.wait() == 0
         stream = ["stream open", "stream closed with search in cache of pool"]
         assert server.story() == [*STARTED, *stream, *STOPPED, *STARTED, *STOPPED]
+
+
+def test_a_thread_that_never_ends_does_not_hold_up_the_end(command: Start) -> None:
+    """Everything that can be closed is, and the exit code tells of the rest."""
+    with command("chain", "--timeout-graceful-shutdown", "1") as server:
+        server.wait_until_serving()
+        server.send("/stuck/")
+        server.wait_for("request stuck")
+        server.stop("SIGTERM")
+        assert server.wait() == 1
+        assert server.story() == [*STARTED, "request stuck", *STOPPED]
+        assert "ERROR:    The process does not wait for its threads: " in server.output()

@@ -25,7 +25,7 @@ from .signals import (
     send_shutdown,
     send_startup,
 )
-from .state import Lifespan, Phase
+from .state import Lifespan, Phase, drain_nothing
 from .supervisor import Supervisor
 
 __all__ = ("ProjectLifespan", "discover", "registered")
@@ -55,10 +55,6 @@ def _prepare_nothing() -> None:
     """Stand for what has nothing to prepare."""
 
 
-async def _drain_nothing() -> None:
-    """Stand for what has nothing to drain."""
-
-
 class ProjectLifespan:
     """An async context manager inside of which the project's resources run; to be used once.
 
@@ -76,13 +72,13 @@ class ProjectLifespan:
         *,
         application: object = None,
         prepare: Callable[[], None] = _prepare_nothing,
-        drain: Callable[[], Awaitable[None]] = _drain_nothing,
+        drain: Callable[[], Awaitable[None]] = drain_nothing,
     ) -> None:
         scope.setdefault("state", {})
         self.lifespan = Lifespan(application)
         self._scope = scope
         self._prepare = prepare
-        self._drain = drain
+        self.lifespan.drain = drain
 
     async def __aenter__(self) -> dict[str, Any]:
         """Start everything, and return the state.
@@ -135,7 +131,7 @@ class ProjectLifespan:
             self._supervisor = Supervisor(
                 self.lifespan,
                 resources,
-                last=_Announcement(self.lifespan, self._scope, self._drain),
+                last=_Announcement(self.lifespan, self._scope),
                 startup_timeout=settings.startup_timeout,
                 shutdown_timeout=settings.shutdown_timeout,
                 level=logging.INFO if registered() else logging.DEBUG,
@@ -161,12 +157,9 @@ class _Announcement:
     startup_timeout = None
     shutdown_timeout = None
 
-    def __init__(
-        self, lifespan: Lifespan, scope: Scope, drain: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, lifespan: Lifespan, scope: Scope) -> None:
         self._lifespan = lifespan
         self._arguments: dict[str, Any] = {"scope": scope, "state": lifespan.state}
-        self._drain = drain
         self._notice: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -183,7 +176,7 @@ class _Announcement:
         self._lifespan.announce_stopping = self._announce_stopping
         yield
         failures: list[str] = []
-        for step in (self._notify, self._drain, self._say_goodbye):
+        for step in (self._notify, self._lifespan.drain, self._say_goodbye):
             try:
                 await step()
             except ReceiverError as error:

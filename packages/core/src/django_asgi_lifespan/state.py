@@ -8,12 +8,12 @@ import enum
 import functools
 import logging
 import weakref
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from .errors import ResourceUnavailableError
 
-__all__ = ("announce_stopping", "get_state", "stopping")
+__all__ = ("announce_stopping", "close_websockets", "get_state", "stopping")
 
 
 logger = logging.getLogger("django_asgi_lifespan")
@@ -41,6 +41,10 @@ class Yielding(Named, Protocol):
     def merged(self) -> bool: ...
 
 
+async def drain_nothing() -> None:
+    """Stand for what has nothing to drain."""
+
+
 class Lifespan:
     """One lifespan: its phase, its state, and the values of its resources while they run."""
 
@@ -50,6 +54,7 @@ class Lifespan:
         self.phase = Phase.STARTING
         self.stopping = asyncio.Event()
         self.announce_stopping: Callable[[], object] = self.stopping.set
+        self.drain: Callable[[], Awaitable[None]] = drain_nothing
         self.resources: Collection[Yielding] = ()
         self.values: dict[Named, Any] = {}
         self.died: dict[Named, str] = {}
@@ -145,6 +150,16 @@ def announce_stopping() -> None:
     """
     for lifespan in running.get(asyncio.get_running_loop(), ()):
         lifespan.announce_stopping()
+
+
+async def close_websockets() -> None:
+    """Close the open WebSockets of this event loop's lifespans with 1012, "service restart".
+
+    For the adapters of servers that forget them. It waits a second at most for their handlers to
+    end. Without it they are closed when the lifespan shuts down.
+    """
+    drains = [lifespan.drain() for lifespan in running.get(asyncio.get_running_loop(), ())]
+    await asyncio.gather(*drains)
 
 
 async def stopping() -> None:

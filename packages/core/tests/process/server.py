@@ -85,10 +85,13 @@ class Process:
             f"{entry.subject} {entry.event}" for entry in self.journal() if pid in (None, entry.pid)
         ]
 
+    def pids(self) -> list[int]:
+        """Return the processes that have something in the journal, in order of appearance."""
+        return list(dict.fromkeys(entry.pid for entry in self.journal()))
+
     def stories(self) -> list[list[str]]:
         """Return the events of each process, in the order in which the processes appeared."""
-        pids = dict.fromkeys(entry.pid for entry in self.journal())
-        return [self.story(pid) for pid in pids]
+        return [self.story(pid) for pid in self.pids()]
 
     def output(self) -> str:
         """Return what the process printed until now, to stdout and stderr."""
@@ -167,19 +170,15 @@ class Process:
             gate.touch()
 
     def stop(self, how: str) -> None:
-        """Send SIGTERM to the process alone, or SIGINT to its whole group, as Ctrl+C does."""
-        if how == "SIGTERM":
-            self.signal(signal.SIGTERM)
+        """Send an OS signal to the process alone, or SIGINT to its whole group, as Ctrl+C does."""
+        if how == "Ctrl+C":
+            os.killpg(self._process.pid, signal.SIGINT)
         else:
-            assert how == "Ctrl+C"
-            self.signal(signal.SIGINT, to_group=True)
+            self._process.send_signal(signal.Signals[how])
 
-    def signal(self, number: int, *, to_group: bool = False) -> None:
-        """Send an OS signal to the process alone, or to its whole group."""
-        if to_group:
-            os.killpg(self._process.pid, number)
-        else:
-            self._process.send_signal(number)
+    def stop_group(self, how: str) -> None:
+        """Send an OS signal to the process and all that it has started."""
+        os.killpg(self._process.pid, signal.Signals[how])
 
     def hurry(self, until: str) -> None:
         """Press Ctrl+C again and again, until these words are in the output."""

@@ -12,10 +12,8 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Generator
 from typing import Any
 
-import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from django_asgi_lifespan.driver import Application
@@ -23,10 +21,43 @@ from django_asgi_lifespan.protocol import Receive, Scope, Send
 
 from .server import Config, Server
 
-__all__ = ("DevelopmentServer", "Switch", "switch")
+__all__ = ("DevelopmentServer", "StoppableServer", "Switch", "switch")
 
 TIMEOUT = 1
 """Seconds that requests have to end: nobody wants to wait for a stream at a reload."""
+
+PATIENCE = 1.0
+"""Seconds that the server's thread has to end, when everything is closed."""
+
+_TICK = 0.1
+"""Seconds between two chances for the main thread to handle OS signals."""
+
+
+class StoppableServer(Server):
+    """A server that says when everything is closed; its event loop may wait for threads then.
+
+    Attributes:
+        closed: set when the lifespan has shut down, or never started.
+        ended: set when the event loop has ended too.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.closed = threading.Event()
+        self.ended = threading.Event()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().shutdown(sockets)
+        finally:
+            self.closed.set()
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            super().run(sockets)
+        finally:
+            self.closed.set()
+            self.ended.set()
 
 
 class Switch:
@@ -34,13 +65,11 @@ class Switch:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._server: uvicorn.Server | None = None
+        self._server: StoppableServer | None = None
         self._is_off = False
-        self._ended = threading.Event()
 
-    @contextlib.contextmanager
-    def on(self, server: uvicorn.Server) -> Generator[None]:
-        """Be inside while *server* runs.
+    def on(self, server: StoppableServer) -> None:
+        """Note that *server* is about to run.
 
         Raises:
             SystemExit: the switch is off already.
@@ -49,19 +78,17 @@ class Switch:
             if self._is_off:
                 sys.exit()
             self._server = server
-        try:
-            yield
-        finally:
-            self._ended.set()
 
     def off(self) -> None:
-        """Stop the server, and return when it has ended."""
+        """Stop the server, and return when everything is closed."""
         with self._lock:
             self._is_off = True
             server = self._server
         if server is not None:
             server.should_exit = True
-            self._ended.wait()
+            while not server.closed.wait(_TICK):
+                pass  # it wakes, because an OS signal may come to a thread that Python ignores
+            server.ended.wait(PATIENCE)
 
 
 switch = Switch()
@@ -107,7 +134,7 @@ class DevelopmentServer:
             KeyboardInterrupt: an OS signal arrived, and everything is closed.
         """
         _log_as_django_does()
-        server = Server(
+        server = StoppableServer(
             Config(
                 self._application,
                 log_config=None,
@@ -115,8 +142,8 @@ class DevelopmentServer:
             )
         )
         try:
-            with switch.on(server):
-                server.run(sockets=[self._socket])
+            switch.on(server)
+            server.run(sockets=[self._socket])
         finally:
             self._socket.close()
         if not server.started:

@@ -90,7 +90,7 @@ class _Child:
             signal.signal(number, self._handle)
         if _LEASH in os.environ:
             leash = int(os.environ.pop(_LEASH))
-            threading.Thread(target=_await_end, args=(leash,), daemon=True).start()
+            threading.Thread(target=self._heed, args=(leash,), daemon=True).start()
         code: Any = 0
         try:
             autoreload.start_django(reloader, serve, **options)
@@ -114,9 +114,9 @@ class _Child:
             os.write(2, b"The process ends before everything is closed.\n")
             os._exit(1)
 
-
-def _await_end(leash: int) -> None:
-    """Stop this process when the other end of the pipe is closed."""
-    os.set_inheritable(leash, False)
-    os.read(leash, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
+    def _heed(self, leash: int) -> None:
+        """Stop when the other end of the pipe is closed, unless an OS signal was faster."""
+        os.set_inheritable(leash, False)
+        os.read(leash, 1)
+        if self._told_at is None:
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -6,6 +6,7 @@ What it relies on in uvicorn is listed in ``server.py``.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import multiprocessing
@@ -92,25 +93,23 @@ def orderly_stop(server: uvicorn.Server | None, *, exits: bool) -> Generator[Non
 
 
 def end_process(*, after: float, code: int = 1) -> None:
-    """End this process with *code* if it has not ended *after* so many seconds.
+    """End this process with *code* if threads keep it from ending *after* so many seconds.
 
     Python waits at its end for the threads of executors, such as that of a synchronous view, and
-    nothing can stop a thread.
+    nothing can stop a thread. It calls its exit handlers when it has waited.
     """
 
     def end() -> None:
-        names = ", ".join(
-            thread.name
-            for thread in threading.enumerate()
-            if thread is not threading.main_thread() and not thread.daemon
-        )
-        logger.error("The process ends without its threads, which go on: %s", names or "none")
+        known = (threading.main_thread(), timer)
+        names = [thread.name for thread in threading.enumerate() if thread not in known]
+        logger.error("The process does not wait for its threads: %s.", ", ".join(names))
         sys.stdout.flush()
         os._exit(code)
 
     timer = threading.Timer(after, end)
     timer.daemon = True
     timer.start()
+    atexit.register(timer.cancel)
 
 
 class OrderlyStop:

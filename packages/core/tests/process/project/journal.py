@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -22,6 +23,13 @@ async def hold(subject: str) -> None:
     write(subject, "held")
     while not _is_released(subject):  # noqa: ASYNC110 - by another process
         await asyncio.sleep(0.01)
+
+
+def block(subject: str) -> None:
+    """Do the same without letting anything else run in the event loop."""
+    write(subject, "blocked")
+    while not _is_released(subject):
+        threading.Event().wait(0.01)
 
 
 def _is_released(subject: str) -> bool:

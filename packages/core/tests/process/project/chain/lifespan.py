@@ -1,8 +1,8 @@
 """Three resources, each requiring the one before, that do what the environment says.
 
 ``CACHE_OPENING`` and the like, for every resource and for ``OPENING`` and ``CLOSING``, take words
-that are obeyed from left to right: ``held`` waits for the test, ``stuck`` waits for ever, ``fail``
-raises an exception, ``exit`` raises SystemExit.
+that are obeyed from left to right: ``held`` waits for the test, ``blocked`` does so without letting
+anything else run, ``stuck`` waits for ever, ``fail`` raises an exception, ``exit`` SystemExit.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ async def obey(name: str, phase: str) -> None:
             raise RuntimeError(f"{name} failed in {phase}")
         if word == "exit":
             raise SystemExit(7)
+        if word == "blocked":
+            journal.block(name)
+            continue
         try:
             await (stuck(name) if word == "stuck" else journal.hold(name))
         except asyncio.CancelledError:

@@ -1,0 +1,302 @@
+"""gunicorn with our worker classes, as real processes that real OS signals stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from process.server import DEADLINE, HOST, Answer, Process
+from process.stories import STARTED, STOPPED, held
+
+from .conftest import Start
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork()"),
+]
+
+FOUND = Answer(200, {"get": "search in cache of pool", "state": "search in cache of pool"})
+
+
+def test_requests_in_flight_are_answered_before_anything_closes(gunicorn: Start) -> None:
+    """SIGTERM: the worker ends as a process should, its hooks and atexit included."""
+    with gunicorn("chain", hooks=True) as server:
+        server.wait_for("search open")
+        assert server.get("/sync/") == FOUND
+        request = server.send("/held/")
+        server.wait_for("request held")
+        server.stop("SIGTERM")
+        server.wait_until_refusing()
+        server.release("request")
+        assert server.answer(request) == FOUND
+        assert server.wait() == 0
+        assert server.story() == [
+            *STARTED,
+            "request answered",
+            "request held",
+            "request answered",
+            *STOPPED,
+            "hook worker_exit",
+            "hook atexit",
+        ]
+
+
+@pytest.mark.parametrize("stop", ["SIGINT", "SIGQUIT", "Ctrl+C"])
+def test_quick_stop_closes_in_order(gunicorn: Start, stop: str) -> None:
+    """Whether the arbiter alone gets it or every process; gunicorn's hook for it is called once."""
+    with gunicorn("chain", hooks=True) as server:
+        server.wait_for("search open")
+        assert server.get("/async/") == FOUND
+        server.stop(stop)
+        assert server.wait() == 0
+        assert [event for event in server.story() if not event.startswith("hook")] == [
+            *STARTED,
+            "request answered",
+            *STOPPED,
+        ]
+        assert [event for event in server.story() if event.startswith("hook")] == [
+            "hook worker_int",
+            "hook worker_exit",
+            "hook atexit",
+        ]
+
+
+def test_second_ctrl_c_gives_up_requests_and_closes_in_order(gunicorn: Start) -> None:
+    """What is in flight is cancelled; the resources have all the time that they need."""
+    with gunicorn("chain", CACHE_CLOSING="held") as server:
+        server.wait_for("search open")
+        server.send("/held/")
+        server.wait_for("request held")
+        server.stop("Ctrl+C")
+        server.wait_until_refusing()
+        server.stop("Ctrl+C")
+        server.wait_for("cache held")
+        server.release("cache")
+        assert server.wait() == 0
+        assert server.story() == [
+            *STARTED,
+            "request held",
+            *held(STOPPED, at="cache closing"),
+        ]
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_sigterm_and_then_ctrl_c_still_closes(gunicorn: Start, pause: bool) -> None:
+    """As runners send them that forward the one while the terminal sends the other.
+
+    If the arbiter has begun to stop before the second comes, it kills two seconds later.
+    """
+    with gunicorn("chain", "--workers", "2") as server:
+        server.wait_for("search open", times=2)
+        server.send("/held/")
+        server.wait_for("request held")
+        server.stop("SIGTERM")
+        if pause:
+            server.wait_until_refusing()
+        server.stop("Ctrl+C")
+        assert server.wait() == 0
+        assert [
+            [event for event in story if event != "request held"] for story in server.stories()
+        ] == [[*STARTED, *STOPPED]] * 2
+
+
+@pytest.mark.parametrize(("workers", "word"), [("1", "exit"), ("3", "fail")])
+def test_failed_startup_ends_gunicorn(gunicorn: Start, workers: str, word: str) -> None:
+    """With exit code 3, without a second attempt, and without an error of the arbiter's own."""
+    with gunicorn("chain", "--workers", workers, CACHE_OPENING=word) as server:
+        assert server.wait() == 3
+        assert len(server.pids()) <= int(workers)
+        assert set(map(tuple, server.stories())) == {
+            ("pool opening", "pool open", "cache opening", "pool closing", "pool closed")
+        }
+        assert "Reason: Worker failed to boot." in server.output()
+        assert "raise HaltServer" not in server.output()
+
+
+def test_system_exit_while_the_application_is_loaded_ends_gunicorn(gunicorn: Start) -> None:
+    """Without our class it would start one worker after the other."""
+    with gunicorn("chain", "--workers", "2", asgi="exiting_asgi") as server:
+        assert server.wait() == 3
+        assert len(server.pids()) <= 2
+        assert "The application cannot be loaded: it raised SystemExit(7)" in server.output()
+
+
+def test_request_that_never_ends_leaves_time_to_close(gunicorn: Start) -> None:
+    """It is given up at its share of the graceful timeout, and nothing is killed."""
+    with gunicorn("chain", "--graceful-timeout", "3") as server:
+        server.wait_for("search open")
+        server.send("/held/")
+        server.wait_for("request held")
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert server.story() == [*STARTED, "request held", *STOPPED]
+        assert "SIGKILL" not in server.output()
+
+
+def test_resource_that_never_closes_does_not_keep_the_others_open(gunicorn: Start) -> None:
+    """It is named and cancelled before the arbiter kills, and what it requires is closed."""
+    with gunicorn("chain", "--graceful-timeout", "3", CACHE_CLOSING="stuck") as server:
+        server.wait_for("search open")
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert server.story() == [
+            *STARTED,
+            *STOPPED[:3],
+            "cache stuck",
+            "cache cancelled",
+            *STOPPED[4:],
+        ]
+        assert "graceful_timeout of 3 s leaves no more time" in server.output()
+        assert "SIGKILL" not in server.output()
+
+
+def test_blocking_phases_longer_than_the_timeout_are_left_alone(gunicorn: Start) -> None:
+    """Neither a startup nor a shutdown is taken for a hung worker, even if it blocks the loop."""
+    with gunicorn(
+        "chain",
+        *("--timeout", "1", "--max-requests", "1"),
+        CACHE_OPENING="blocked",
+        CACHE_CLOSING="blocked",
+    ) as server:
+        server.wait_for("cache blocked")
+        pass_time(server, 3)
+        server.release("cache")
+        server.wait_for("search open")
+        assert server.get("/async/") == FOUND
+        server.wait_for("cache blocked", times=2)
+        pass_time(server, 3)
+        server.release("cache")
+        server.wait_for("pool closed")
+        assert server.stories()[0] == [
+            *STARTED[:3],
+            "cache blocked",
+            *STARTED[3:],
+            "request answered",
+            *STOPPED[:3],
+            "cache blocked",
+            *STOPPED[3:],
+        ]
+        assert "WORKER TIMEOUT" not in server.output()
+
+
+def pass_time(server: Process, seconds: float) -> None:
+    """Return when so much time has passed, in which the arbiter could have killed."""
+    end = time.monotonic() + seconds
+    server.until(lambda: time.monotonic() > end, f"{seconds} s to pass")
+
+
+@pytest.mark.parametrize("stop", ["SIGTERM", "SIGINT"])
+def test_open_websocket_is_told_of_the_stop(gunicorn: Start, stop: str) -> None:
+    """The notice comes first, the client is told 1012, and then everything closes."""
+    with gunicorn("sockets", asgi="sockets_asgi") as server:
+        server.wait_for("hub open")
+        with connect(f"ws://{HOST}:{server.port}/", open_timeout=DEADLINE) as client:
+            assert client.recv(DEADLINE) == "hub"
+            server.stop(stop)
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv(DEADLINE)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert server.wait() == 0
+        assert server.story() == [
+            "hub open",
+            "server stopping",
+            "socket websocket.disconnect",
+            "hub closed",
+        ]
+
+
+def test_stop_while_the_application_is_loaded_starts_nothing(gunicorn: Start) -> None:
+    """Whatever the event loop makes of OS signals that come before it runs."""
+    with gunicorn("chain", asgi="slow_asgi") as server:
+        server.wait_for("import blocked")
+        server.stop("SIGTERM")
+        os.kill(server.pids()[0], signal.SIGTERM)  # so that it is there when the import goes on
+        server.release("import")
+        assert server.wait() == 0
+        assert server.story() == ["import blocked"]
+
+
+@pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
+def test_stop_during_the_startup_closes_what_is_open(gunicorn: Start, stop: str) -> None:
+    """The startup is interrupted: it might last longer than the arbiter waits."""
+    with gunicorn("chain", CACHE_OPENING="stuck") as server:
+        server.wait_for("cache stuck")
+        server.stop(stop)
+        assert server.wait() == 0
+        assert server.story() == [
+            "pool opening",
+            "pool open",
+            "cache opening",
+            "cache stuck",
+            "cache cancelled",
+            "pool closing",
+            "pool closed",
+        ]
+
+
+def test_hup_replaces_every_worker(gunicorn: Start) -> None:
+    """Each that leaves closes what it opened."""
+    with gunicorn("chain") as server:
+        server.wait_for("search open")
+        server.stop("SIGHUP")
+        server.wait_for("search open", times=2)
+        server.wait_for("pool closed")
+        assert server.get("/async/") == FOUND
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert server.stories() == [
+            [*STARTED, *STOPPED],
+            [*STARTED, "request answered", *STOPPED],
+        ]
+
+
+def test_workers_come_and_go_in_numbers(gunicorn: Start) -> None:
+    """SIGTTIN starts one, SIGTTOU stops one; with --preload the application is the same."""
+    with gunicorn("chain", "--preload") as server:
+        server.wait_for("search open")
+        server.stop("SIGTTIN")
+        server.wait_for("search open", times=2)
+        server.stop("SIGTTOU")
+        server.wait_for("pool closed")
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert server.stories() == [[*STARTED, *STOPPED]] * 2
+
+
+def test_changed_file_ends_one_lifespan_and_begins_the_next(
+    gunicorn: Start, tmp_path: Path
+) -> None:
+    """--reload, under which gunicorn looks at its files once a second."""
+    file = tmp_path / "watched.txt"
+    file.touch()
+    with gunicorn("chain", "--reload", "--reload-extra-file", str(file)) as server:
+        server.wait_for("search open")
+
+        def change_until_noticed() -> bool:
+            os.utime(file, (0, file.stat().st_mtime + 1))
+            return "search closing" in server.story()
+
+        server.until(change_until_noticed, "the end of the first lifespan")
+        server.wait_for("search open", times=2)
+        assert server.get("/async/") == FOUND
+        assert server.stories()[0] == [*STARTED, *STOPPED]
+
+
+def test_workers_close_when_the_arbiter_is_killed(gunicorn: Start) -> None:
+    """Nobody is left who could tell them."""
+    with gunicorn("chain", "--workers", "2") as server:
+        server.wait_for("search open", times=2)
+        server.stop("SIGKILL")
+        assert server.wait() == -signal.SIGKILL
+        deadline = time.monotonic() + DEADLINE
+        while server.story().count("pool closed") < 2:
+            assert time.monotonic() < deadline, "the workers serve on"
+        assert server.stories() == [[*STARTED, *STOPPED]] * 2

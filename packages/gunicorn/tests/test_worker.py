@@ -1,0 +1,115 @@
+"""What the worker classes rely on, and what they say where it is missing."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+
+import pytest
+from gunicorn.workers.base import Worker
+from gunicorn.workers.gasgi import ASGIWorker
+from uvicorn.config import Config
+from uvicorn.lifespan.off import LifespanOff
+from uvicorn.server import Server
+from uvicorn_worker import UvicornWorker
+
+import django_asgi_lifespan_gunicorn
+from django_asgi_lifespan_gunicorn import LifespanWorker, NativeLifespanWorker
+from django_asgi_lifespan_gunicorn.worker import _FirstToFail
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork()")
+
+
+def test_the_package_offers_what_it_says() -> None:
+    """Its worker classes, in the order of the alphabet, and no other name."""
+    for name in django_asgi_lifespan_gunicorn.__all__:
+        assert getattr(django_asgi_lifespan_gunicorn, name).__name__ == name
+    assert sorted(django_asgi_lifespan_gunicorn.__all__) == [*django_asgi_lifespan_gunicorn.__all__]
+    with pytest.raises(AttributeError, match="no attribute 'Lifespan'"):
+        _ = django_asgi_lifespan_gunicorn.Lifespan
+
+
+def run(program: str) -> str:
+    """Return what a fresh Python prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_uvicorn_is_only_imported_for_its_worker_class() -> None:
+    """And gunicorn's own ASGI worker only for the other one."""
+    program = (
+        "import sys, django_asgi_lifespan_gunicorn as package\n"
+        "package.{}\n"
+        "print({!r} in sys.modules)"
+    )
+    assert run(program.format("NativeLifespanWorker", "uvicorn")) == "False"
+    assert run(program.format("LifespanWorker", "gunicorn.workers.gasgi")) == "False"
+
+
+@pytest.mark.parametrize(
+    ("worker", "need", "remedy"),
+    [
+        (
+            "LifespanWorker",
+            "uvicorn_worker",
+            'pip install "django-asgi-lifespan-gunicorn[uvicorn]"',
+        ),
+        ("NativeLifespanWorker", "gunicorn.workers.gasgi", 'pip install "gunicorn>=25"'),
+    ],
+)
+def test_what_is_missing_is_said_with_the_remedy(worker: str, need: str, remedy: str) -> None:
+    """uvicorn-worker may not be installed, gunicorn may be an old one."""
+    program = (
+        f"import sys; sys.modules[{need!r}] = None\n"
+        f"try: from django_asgi_lifespan_gunicorn import {worker}\n"
+        "except ImportError as error: print(error)"
+    )
+    assert remedy in run(program)
+
+
+def test_gunicorn_calls_what_the_native_worker_overrides() -> None:
+    """``run()`` calls ``_serve()``, which sleeps until cancelled, and then ``_shutdown()``."""
+    assert "_serve" in ASGIWorker.run.__code__.co_names
+    serve = inspect.getsource(vars(ASGIWorker)["_serve"])
+    assert "self.alive" in serve
+    assert "self.state" in serve
+    assert "except asyncio.CancelledError:\n            pass" in serve
+    assert "await self._shutdown()" in serve
+    assert "_shutdown" in vars(ASGIWorker)
+    assert "asgi_lifespan" in serve
+
+
+def test_uvicorn_calls_what_the_worker_overrides() -> None:
+    """``UvicornWorker.run()`` calls ``_serve()``; the server has the methods that are replaced."""
+    assert "_serve" in UvicornWorker.run.__code__.co_names
+    assert "capture_signals" in Server.serve.__code__.co_names
+    served = vars(Server)["_serve"].__code__.co_names
+    assert {"lifespan_class", "lifespan", "startup", "main_loop", "shutdown"} <= set(served)
+    assert LifespanOff(Config("none")).state == {}
+
+
+@pytest.mark.parametrize("worker", [LifespanWorker, NativeLifespanWorker])
+def test_nothing_of_gunicorn_stands_before_the_overridden_methods(worker: type[Worker]) -> None:
+    """What the shared class defines is what runs."""
+    for name in ("_serve", "alive", "handle_exit", "handle_quit", "init_signals", "notify", "run"):
+        [first] = [c for c in worker.__mro__ if name in vars(c)][:1]
+        assert first.__name__ == "LifespanWorkerBase", name
+
+
+def test_one_process_is_the_first_to_fail() -> None:
+    """Whichever of them asks first."""
+    token = _FirstToFail()
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writer, b"1" if token.claim() else b"0")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert os.read(reader, 1) == b"1"
+    assert not token.claim()
+    os.close(reader)
+    os.close(writer)
