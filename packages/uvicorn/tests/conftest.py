@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -20,6 +21,17 @@ if sys.platform == "win32":
     collect_ignore_glob = ["test_process_*.py"]  # they send the OS signals of POSIX
 
 Start = Callable[..., AbstractContextManager[Process]]
+Setup = tuple[int, list[str]]
+
+
+@pytest.fixture(params=["asyncio", "uvloop", "2 workers"])
+def setup(request: pytest.FixtureRequest) -> Setup:
+    """The number of processes that serve, and the options that say so; and either event loop."""
+    if request.param == "2 workers":
+        return 2, ["--workers", "2"]
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    return 1, ["--loop", request.param]
 
 
 @pytest.fixture

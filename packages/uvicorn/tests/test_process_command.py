@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import os
 import signal
 import socket
@@ -16,11 +15,10 @@ from websockets.sync.client import connect
 from process.server import HOST, Process
 from process.stories import STARTED, STOPPED, held
 
-from .conftest import Start
+from .conftest import Setup, Start
 
 pytestmark = pytest.mark.process
 
-Setup = tuple[int, list[str]]
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -28,16 +26,6 @@ TRACEBACK = "Traceback (most recent call last)"
 def workers(request: pytest.FixtureRequest) -> str:
     """The number of processes that serve."""
     return str(request.param)
-
-
-@pytest.fixture(params=["asyncio", "uvloop", "2 workers"])
-def setup(request: pytest.FixtureRequest) -> Setup:
-    """The number of processes that serve, and the options that say so; and either event loop."""
-    if request.param == "2 workers":
-        return 2, ["--workers", "2"]
-    if importlib.util.find_spec(request.param) is None:
-        pytest.skip(f"{request.param} is not installed")
-    return 1, ["--loop", request.param]
 
 
 def hold_a_request(server: Process) -> http.client.HTTPConnection:
