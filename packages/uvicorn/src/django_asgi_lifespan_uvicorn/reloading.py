@@ -104,13 +104,13 @@ class _Child:
         sys.exit(code)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        """Stop at the first OS signal; a real second one is not to wait for anything."""
+        """Stop at the first OS signal; at a real second Ctrl+C, wait for nothing."""
         now = time.monotonic()
         if self._told_at is None:
             self._told_at = now
             if not self._is_closing:
                 sys.exit()
-        elif now - self._told_at >= SAME_STOP:
+        elif number == signal.SIGINT and now - self._told_at >= SAME_STOP:
             os.write(2, b"The process ends before everything is closed.\n")
             os._exit(1)
 

@@ -205,11 +205,12 @@ class OrderlyStop:
             self._loop.call_later(limit - min(GRACE, limit / 2), self._give_up)
 
     def _give_up(self) -> None:
-        """Let the requests in flight end as if their clients had gone.
+        """Let the requests in flight end, first as if their clients had gone.
 
         Cancelling their tasks, as uvicorn does (uvicorn/server.py:306), would leave the views
-        running: Django's handler cancels a view when its client has gone, but not when it is
-        cancelled itself (``ASGIHandler.handle``, django/core/handlers/asgi.py).
+        running: since Django 5.0 its handler cancels a view when the client has gone, but not when
+        it is cancelled itself (``ASGIHandler.handle``, django/core/handlers/asgi.py). What does
+        not heed its client is cancelled all the same, and then waited for no more.
         """
         state = self._server.server_state
         if not (state.connections or state.tasks):
@@ -217,11 +218,9 @@ class OrderlyStop:
         logger.warning("Giving up requests in flight: %d.", len(state.tasks))
         for connection in list(state.connections):
             connection.transport.abort()
-        self._loop.call_later(GRACE, self._cancel_requests)
+        self._loop.call_later(GRACE / 2, self._cancel_requests)
+        self._loop.call_later(GRACE, state.tasks.clear)
 
     def _cancel_requests(self) -> None:
-        """Cancel what goes on without its client, and wait for it no more."""
-        tasks = self._server.server_state.tasks
-        for task in tasks:
+        for task in self._server.server_state.tasks:
             task.cancel()
-        tasks.clear()
