@@ -244,6 +244,21 @@ def test_the_order_of_the_apps_is_checked(runserver: Start) -> None:
         assert "put 'django_asgi_lifespan_uvicorn' before 'django.contrib" in server.output()
 
 
+def test_a_command_that_is_built_on_this_one_may_come_first(
+    runserver: Start, tmp_path: Path
+) -> None:
+    """As WhiteNoise has one, which switches static files off."""
+    commands = tmp_path / "wrapping" / "management" / "commands"
+    commands.mkdir(parents=True)
+    (commands / "runserver.py").write_text(
+        "from django_asgi_lifespan_uvicorn.management.commands.runserver import Command as Ours\n"
+        "class Command(Ours):\n"
+        "    pass\n"
+    )
+    with runserver("--noreload", MORE_APPS="wrapping django_asgi_lifespan_uvicorn") as server:
+        server.wait_for("search open")
+
+
 @pytest.mark.parametrize("arguments", [["-6"], []], ids=["-6", "[::1]"])
 def test_ipv6(runserver: Start, arguments: list[str]) -> None:
     """By the option, or by the address."""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
+from pathlib import Path
 
 import pytest
 import uvicorn
+from django.contrib.staticfiles.management.commands.runserver import Command as Static
+from django.core.management.commands.runserver import Command
+from django.core.servers import basehttp
+from django.utils import autoreload
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.main import main as uvicorn_command
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -77,12 +83,35 @@ def test_attributes(instance: object, attributes: list[str]) -> None:
         (BaseReload.__init__, "self.sockets = sockets"),
         (H11Protocol.connection_made, "self.transport = transport"),
         (WebSocketsSansIOProtocol.connection_made, "self.transport = transport"),
+        (
+            autoreload.restart_with_reloader,
+            "subprocess.run(args, env=new_environ, close_fds=",
+        ),
+        (autoreload.restart_with_reloader, "if p.returncode != 3:"),
+        (autoreload.start_django, "django_main_thread.start()"),
+        (autoreload.trigger_reload, "sys.exit(3)"),
+        (basehttp.run, "httpd_cls(server_address, WSGIRequestHandler, ipv6=ipv6)"),
+        (basehttp.run, "socketserver.ThreadingMixIn"),
+        (basehttp.run, 'on_bind(getattr(httpd, "server_port", port))'),
+        (basehttp.run, "httpd.set_app(wsgi_handler)"),
+        (basehttp.run, "httpd.serve_forever()"),
+        (Command.run, "autoreload.run_with_reloader(self.inner_run, **options)"),
+        (Command.inner_run, "handler = self.get_handler(*args, **options)"),
+        (Command.inner_run, "server_cls=self.server_cls"),
+        (Command.on_bind, "development server at "),
+        (Static.get_handler, 'options["use_static_handler"]'),
     ],
     ids=lambda value: getattr(value, "__qualname__", value),
 )
 def test_lines(method: object, text: str) -> None:
     """Each stands where this package relies on it."""
     assert text in inspect.getsource(method)  # type: ignore[arg-type]
+
+
+def test_names_of_the_autoreloader() -> None:
+    """They are not documented by Django either."""
+    for name in ("get_reloader", "logger", "DJANGO_AUTORELOAD_ENV"):
+        assert hasattr(autoreload, name)
 
 
 def test_each_option_of_the_command_configures_uvicorn() -> None:
@@ -95,3 +124,48 @@ def test_each_option_of_the_command_configures_uvicorn() -> None:
 def test_the_logger_is_that_of_uvicorn() -> None:
     """Under its log configuration no other would be seen."""
     assert "uvicorn.error" in logging.root.manager.loggerDict
+
+
+LINES = {
+    "config.py:439": "def load(",
+    "main.py:639": "config.workers == 1",
+    "server.py:74": "self.force_exit = False",
+    "server.py:115": "async def startup(",
+    "server.py:182": "await loop.create_server(",
+    "server.py:281": "async def shutdown(",
+    "server.py:307": "t.cancel(",
+    "server.py:310": "if not self.force_exit:",
+    "server.py:332": "def capture_signals(",
+    "server.py:349": "signal.raise_signal(",
+    "server.py:353": "if self.should_exit and sig == signal.SIGINT:",
+    "lifespan/on.py:47": "async def startup(",
+    "lifespan/on.py:64": "async def shutdown(",
+    "lifespan/on.py:78": "async def main(",
+    "lifespan/on.py:136": "async def receive(",
+    "logging.py:105": "recordcopy.args",
+    "supervisors/basereload.py:102": "def shutdown(",
+    "supervisors/multiprocess.py:165": "def terminate_all(",
+    "supervisors/multiprocess.py:169": "def join_all(",
+    "supervisors/multiprocess.py:214": "def keep_subprocess_alive(",
+    "supervisors/multiprocess.py:222": "process.kill()",
+    "supervisors/multiprocess.py:225": "if process.exitcode == STARTUP_FAILURE:",
+    "supervisors/multiprocess.py:245": "sig_handler = getattr(",
+}
+
+
+def test_each_line_that_is_named_is_known_here() -> None:
+    """In the README and in the modules, so that the next test reads them all."""
+    package = Path(__file__).parents[1]
+    named: set[str] = set()
+    for file in [package / "README.md", *(package / "src").rglob("*.py")]:
+        named |= set(re.findall(r"[a-z/]+\.py:\d+", file.read_text()))
+    assert {name.removeprefix("uvicorn/") for name in named} <= LINES.keys()
+
+
+@pytest.mark.skipif(uvicorn.__version__ != "0.54.0", reason="the lines are those of 0.54.0")
+@pytest.mark.parametrize("name", LINES)
+def test_each_line_that_is_named_says_so(name: str) -> None:
+    """Whoever looks it up finds what it is named for."""
+    path, _, number = name.partition(":")
+    lines = (Path(uvicorn.__file__).parent / path).read_text().splitlines()
+    assert LINES[name] in lines[int(number) - 1]

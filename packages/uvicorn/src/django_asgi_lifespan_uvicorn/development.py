@@ -177,7 +177,7 @@ class _Relay(logging.Handler):
 class _AccessRelay(_Relay):
     """Hands on uvicorn's access log, in the style of Django's own.
 
-    The arguments are those that ``AccessFormatter.formatMessage`` expects (uvicorn/logging.py:93).
+    The arguments are those that ``AccessFormatter.formatMessage`` expects (uvicorn/logging.py:105).
     """
 
     def emit(self, record: logging.LogRecord) -> None:

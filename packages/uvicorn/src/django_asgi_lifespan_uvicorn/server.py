@@ -3,11 +3,17 @@
 What this package overrides, calls or reads of uvicorn without its documentation is all listed
 here, with the lines of uvicorn 0.54.0; ``tests/test_seams.py`` compares the installed release.
 
-Overridden: ``Config.load`` (config.py:439); ``Server.startup`` (server.py:115);
-``LifespanOn.startup``, ``shutdown`` and ``main`` (lifespan/on.py:47, 64, 78); of ``Multiprocess``
-(supervisors/multiprocess.py) ``keep_subprocess_alive``, ``terminate_all`` and ``join_all``
-(:214, 165, 169), and ``handle_quit``, a name that it looks for (:245);
-``BaseReload.shutdown`` (supervisors/basereload.py:102).
+Overridden:
+
+- ``Config.load`` (config.py:439);
+- ``Server.startup`` and ``shutdown`` (server.py:115, server.py:281);
+- ``LifespanOn.startup``, ``shutdown`` and ``main`` (lifespan/on.py:47, lifespan/on.py:64,
+  lifespan/on.py:78);
+- ``Multiprocess.terminate_all``, ``join_all`` and ``keep_subprocess_alive``
+  (supervisors/multiprocess.py:165, supervisors/multiprocess.py:169,
+  supervisors/multiprocess.py:214), and ``handle_quit``, a name that it looks for
+  (supervisors/multiprocess.py:245);
+- ``BaseReload.shutdown`` (supervisors/basereload.py:102).
 
 Read: ``config``, ``started``, ``servers``, ``server_state.tasks`` and ``server_state.connections``
 of a server, the ``transport`` of a connection; ``loaded``, ``lifespan_class`` and

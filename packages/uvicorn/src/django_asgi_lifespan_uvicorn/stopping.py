@@ -116,7 +116,7 @@ class OrderlyStop:
     """Takes over the OS signals of a server; the first stops it, and a real second one hastens it.
 
     uvicorn skips the lifespan's shutdown when SIGINT comes after any other stop
-    (uvicorn/server.py:310 and 353), be it 20 ms later.
+    (uvicorn/server.py:310, uvicorn/server.py:353), be it 20 ms later.
     """
 
     def __init__(self, server: uvicorn.Server, *, exits: bool) -> None:
@@ -207,7 +207,7 @@ class OrderlyStop:
     def _give_up(self) -> None:
         """Let the requests in flight end, first as if their clients had gone.
 
-        Cancelling their tasks, as uvicorn does (uvicorn/server.py:306), would leave the views
+        Cancelling their tasks, as uvicorn does (uvicorn/server.py:307), would leave the views
         running: since Django 5.0 its handler cancels a view when the client has gone, but not when
         it is cancelled itself (``ASGIHandler.handle``, django/core/handlers/asgi.py). What does
         not heed its client is cancelled all the same, and then waited for no more.
