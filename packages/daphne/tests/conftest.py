@@ -56,8 +56,10 @@ def _starter(folder: Path, module: str) -> Start:
 
 @pytest.fixture
 def runserver(tmp_path: Path) -> Start:
-    """Return what starts the development server, with a module that may change in ``tmp_path``."""
-    (tmp_path / "changing.py").touch()
+    """Return what starts the development server, with a Django app that is in ``tmp_path``."""
+    (tmp_path / "changing").mkdir()
+    (tmp_path / "changing" / "__init__.py").touch()
+    (tmp_path / "changing" / "lifespan.py").touch()
 
     def launch(
         *options: str, apps: str = "daphne", **environment: str

@@ -181,8 +181,10 @@ class ServedApplication:
             if self._startup is not None:
                 await self._interrupt(self._startup)
             if self._is_open.is_set():
-                self._stop_listening()
-                await self._drain()
+                try:
+                    await self._drain()
+                except Exception as error:  # of daphne or Twisted: close what is open all the same
+                    logger.error("The requests in flight could not be ended", exc_info=error)
                 self._is_open.clear()
                 await self._shut_down()
         finally:
@@ -197,6 +199,7 @@ class ServedApplication:
 
     async def _drain(self) -> None:
         """Return when no request is in flight any more, or none that could be stopped."""
+        self._stop_listening()
         self._close_websockets()
         if self._requests and self._patience:
             logger.info(
@@ -212,7 +215,8 @@ class ServedApplication:
         for connection in list(self._server.connections):
             if isinstance(connection, WebRequest):
                 transport: Any = connection.transport
-                transport.abortConnection()
+                if transport is not None:  # else a WebSocket has it
+                    transport.abortConnection()
         await self._wait_for_requests(GRACE)
         await self._cancel_requests()
 

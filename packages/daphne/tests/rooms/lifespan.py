@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 
+from asgiref.sync import sync_to_async
 from project import journal
 
 from django_asgi_lifespan import asgi_stopping, resource
@@ -14,6 +16,8 @@ async def hub() -> AsyncIterator[str]:
     """Have something that views and consumers use."""
     journal.write("hub", "open")
     yield "hub"
+    if os.environ.get("HUB_CLOSING") == "thread":
+        await sync_to_async(journal.write)("hub", "in a thread")
     journal.write("hub", "closed")
 
 
