@@ -31,6 +31,9 @@ __all__ = ("LifespanServer",)
 
 logger = logging.getLogger("daphne.server")
 
+RELOAD_PATIENCE = 1.0
+"""Seconds that requests in flight get at a reload: nobody wants to wait for a stream."""
+
 PATIENCE = 5.0
 """Seconds that the process has to end, when its lifespan has: threads may still be running."""
 
@@ -47,8 +50,11 @@ class LifespanServer(Server):
         """
         endpoints, self.endpoints = self.endpoints, []
         self._try_addresses(endpoints)
-        is_ready = functools.partial(self._listen, endpoints)
-        self._served = ServedApplication(self, is_ready=is_ready)
+        self._served = ServedApplication(
+            self,
+            is_ready=functools.partial(self._listen, endpoints),
+            reload_patience=RELOAD_PATIENCE,
+        )
         reactor.callWhenRunning(self._served.begin)
         super().run()
         if threading.current_thread() is threading.main_thread():

@@ -80,13 +80,21 @@ class ServedApplication:
     Args:
         server: gets this object as its application.
         is_ready: called when the application has started up.
+        reload_patience: seconds that requests in flight get in another thread than the main one,
+            where a reloader waits for the end. Else it is daphne's ``application_close_timeout``.
 
     Attributes:
         exit_code: what the process should end with: 0, 3 without a startup, 1 where the shutdown
             failed.
     """
 
-    def __init__(self, server: Server, *, is_ready: Callable[[], None] = _do_nothing) -> None:
+    def __init__(
+        self,
+        server: Server,
+        *,
+        is_ready: Callable[[], None] = _do_nothing,
+        reload_patience: float = 0.0,
+    ) -> None:
         self.exit_code = 0
         self._server = server
         self._is_ready = is_ready
@@ -97,6 +105,7 @@ class ServedApplication:
         self._requests: set[asyncio.Task[None]] = set()
         self._idle: asyncio.Future[None] | None = None
         self._patience: float = server.application_close_timeout
+        self._reload_patience = reload_patience
         self._told_at: float | None = None
         self._is_stopping = False
         self._is_over = threading.Event()
@@ -203,7 +212,7 @@ class ServedApplication:
         self._close_websockets()
         if self._requests and self._patience:
             logger.info(
-                "Waiting at most %s s for %d requests in flight (--application-close-timeout).",
+                "Waiting at most %g s for %d requests in flight.",
                 self._patience,
                 len(self._requests),
             )
@@ -279,11 +288,8 @@ class ServedApplication:
             self._wake()
 
     def _end_with_main_thread(self) -> None:
-        """Stop when the main thread ends: nobody else tells a server that Django reloads.
-
-        Nobody wants to wait for requests in flight, either.
-        """
-        self._patience = 0.0
+        """Stop when the main thread ends: nobody else tells a server that Django reloads."""
+        self._patience = self._reload_patience
         # A function of ``atexit`` would come too late: by then no executor takes any work, and
         # what closes a resource in a thread would fail.
         getattr(threading, "_register_atexit", atexit.register)(self._stop_and_wait)
