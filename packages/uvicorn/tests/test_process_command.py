@@ -130,6 +130,20 @@ def test_sigquit_stops_a_supervisor_and_its_workers(command: Start) -> None:
         assert server.stories() == [[*STARTED, *STOPPED]] * 2
 
 
+def test_sighup_replaces_the_workers_one_after_the_other(command: Start) -> None:
+    """Each new one starts up before the old one shuts down, and all of them close."""
+    with command("chain", "--workers", "2", "--timeout-worker-healthcheck", "60") as server:
+        server.wait_for("search open", times=2)
+        server.wait_until_serving()
+        server.stop("SIGHUP")
+        server.wait_for("pool closed", times=2)
+        server.wait_for("search open", times=4)
+        assert server.get("/async/").status == 200
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert lifespans(server, of=4) == [[*STARTED, *STOPPED]] * 4
+
+
 def test_workers_close_when_their_supervisor_is_killed(command: Start, loop: str) -> None:
     """They notice, and nobody is left to serve."""
     with command("chain", "--loop", loop, "--workers", "2") as server:

@@ -146,6 +146,7 @@ LINES = {
     "supervisors/basereload.py:102": "def shutdown(",
     "supervisors/multiprocess.py:165": "def terminate_all(",
     "supervisors/multiprocess.py:169": "def join_all(",
+    "supervisors/multiprocess.py:182": "new_process.wait_until_ready(",
     "supervisors/multiprocess.py:214": "def keep_subprocess_alive(",
     "supervisors/multiprocess.py:222": "process.kill()",
     "supervisors/multiprocess.py:225": "if process.exitcode == STARTUP_FAILURE:",
