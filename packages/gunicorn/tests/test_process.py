@@ -129,15 +129,23 @@ def test_system_exit_while_the_application_is_loaded_ends_gunicorn(gunicorn: Sta
 
 
 def test_request_that_never_ends_leaves_time_to_close(gunicorn: Start) -> None:
-    """It is given up at its share of the graceful timeout, and nothing is killed."""
-    with gunicorn("chain", "--graceful-timeout", "3") as server:
-        server.wait_for("search open")
+    """It is cancelled at its share of the graceful timeout, while everything is open still."""
+    with gunicorn("sockets", "--graceful-timeout", "3", asgi="sockets_asgi") as server:
+        server.wait_for("hub open")
         server.send("/held/")
         server.wait_for("request held")
         server.stop("SIGTERM")
         assert server.wait() == 0
-        assert server.story() == [*STARTED, "request held", *STOPPED]
+        assert server.story() == [
+            "hub open",
+            "request held",
+            "server stopping",
+            "request cancelled",
+            "hub closed",
+        ]
+        assert "Giving up what is in flight: 1 requests" in server.output()
         assert "SIGKILL" not in server.output()
+        assert "Traceback" not in server.output()
 
 
 def test_resource_that_never_closes_does_not_keep_the_others_open(gunicorn: Start) -> None:
