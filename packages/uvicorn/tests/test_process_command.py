@@ -61,6 +61,23 @@ def test_a_stop_ends_with_0_and_runs_the_exit_handlers(
         assert TRACEBACK not in server.output()
 
 
+def test_os_signals_do_not_cut_the_exit_handlers_short(command: Start, setup: Setup) -> None:
+    """Neither an impatient Ctrl+C nor the SIGTERM of a supervisor that is slower than Ctrl+C."""
+    count, options = setup
+    with command("chain", *options, asgi="noted_asgi", EXITING="blocked") as server:
+        server.wait_for("search open", times=count)
+        server.wait_until_serving()
+        server.stop("Ctrl+C")
+        server.wait_for("process blocked", times=count)
+        server.stop_group("SIGTERM")
+        server.stop("Ctrl+C")
+        server.release("process", times=count)
+        assert server.wait() == 0
+        ended = ["process blocked", "process exited"]
+        assert lifespans(server, of=count) == [[*STARTED, *STOPPED, *ended]] * count
+        assert TRACEBACK not in server.output()
+
+
 def test_sigterm_and_sigint_together_are_one_stop(command: Start, setup: Setup) -> None:
     """A program that forwards SIGTERM at Ctrl+C does not make it a forced exit."""
     count, options = setup
