@@ -17,6 +17,11 @@ demo *options:
 bench *options:
     python -m benchmarks "$@"
 
+# Measure the requests per second with each adapter; write docs/throughput.md (needs wrk)
+[group('run')]
+bench-servers *options:
+    python -m benchmarks.throughput "$@"
+
 # Run the whole test suite; options go to pytest
 [group('test')]
 test *options:
