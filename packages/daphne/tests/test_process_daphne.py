@@ -214,12 +214,38 @@ def test_what_goes_wrong_in_a_consumer_is_logged(daphne: Start) -> None:
         server.wait_until_serving()
         with connect(f"ws://{HOST}:{server.port}/", open_timeout=DEADLINE) as client:
             assert client.recv(DEADLINE) == "hub hub"
-            client.send("fail, please")
+            client.send("fail")
             with pytest.raises(ConnectionClosed) as closed:
                 client.recv(DEADLINE)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1011
         assert server.output().count("Exception inside application: the consumer failed") == 1
+
+
+def test_what_goes_wrong_at_the_end_is_logged(daphne: Start) -> None:
+    """Once, and whoever waits for the consumer."""
+    with daphne("rooms") as server:
+        server.wait_for("hub open")
+        server.wait_until_serving()
+        with connect(f"ws://{HOST}:{server.port}/", open_timeout=DEADLINE) as client:
+            assert client.recv(DEADLINE) == "hub hub"
+            client.send("fail at the end")
+            assert client.recv(DEADLINE) == "noted"
+            server.stop("SIGTERM")
+            assert server.wait() == 0
+        assert server.story()[-2:] == ["room left with 1012 and hub", "hub closed"]
+        assert server.output().count("Exception inside application: the consumer failed") == 1
+
+
+def test_a_consumer_that_outstays_its_client_is_cancelled(daphne: Start) -> None:
+    """After daphne's ``--application-close-timeout``."""
+    with daphne("rooms", "--application-close-timeout", "0") as server:
+        server.wait_for("hub open")
+        server.wait_until_serving()
+        with connect(f"ws://{HOST}:{server.port}/", open_timeout=DEADLINE) as client:
+            client.send("stay")
+        server.wait_for("room cancelled")
+        assert "took too long to shut down and was killed" in server.output()
 
 
 def test_reactor_stop_closes_as_well(daphne: Start) -> None:

@@ -217,8 +217,11 @@ class ServedApplication:
                 len(self._requests),
             )
         await self._wait_for_requests(self._patience)
-        if not self._requests:
-            return
+        if self._requests:
+            await self._give_up_requests()
+        self._server.application_checker()  # it logs what has failed, once a second
+
+    async def _give_up_requests(self) -> None:
         logger.warning("Giving up %d requests in flight.", len(self._requests))
         # Django cancels a view when its client has gone, but not when it is cancelled itself.
         for connection in list(self._server.connections):
