@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import distributions
@@ -65,12 +66,20 @@ class Environments:
         # A wheel that was built again has the version of the one before.
         install += [word for name in self._ours() for word in ("--reinstall-package", name)]
         _run([*install, *requirements])
+        _check_packages(environment)
         return environment
 
     def _ours(self) -> dict[str, str]:
         """Return the version of each of our packages, as its wheel is named."""
         names = [wheel.name.split("-") for wheel in sorted(self._wheels.glob("*.whl"))]
         return {name.replace("_", "-"): version for name, version, *_ in names}
+
+
+def _check_packages(environment: Path) -> None:
+    """Raise SystemExit where one of our packages came without its types."""
+    for package in environment.glob("lib/python*/site-packages/django_asgi_lifespan*/"):
+        if not package.name.endswith(".dist-info") and not (package / "py.typed").exists():
+            sys.exit(f"{package.name} was installed without py.typed: look at its wheel.")
 
 
 def versions(environment: Path, names: Iterable[str]) -> dict[str, str]:

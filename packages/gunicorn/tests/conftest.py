@@ -50,7 +50,8 @@ def gunicorn(tmp_path: Path, worker: str) -> Start:
     ) -> AbstractContextManager[Process]:
         configuration = tmp_path / "gunicorn.conf.py"
         configuration.write_text(CONFIGURATION if hooks else "")
-        command = [sys.executable, "-m", "gunicorn", f"project.{asgi}:application"]
+        module = asgi if "." in asgi else f"project.{asgi}"
+        command = [sys.executable, "-m", "gunicorn", f"{module}:application"]
         ours = worker in WORKERS
         command += ["--worker-class", f"django_asgi_lifespan_gunicorn.{worker}" if ours else worker]
         command += ["--bind", f"{HOST}:{{port}}", "--config", str(configuration)]

@@ -290,6 +290,25 @@ def test_changed_file_ends_one_lifespan_and_begins_the_next(
         assert server.stories()[0] == [*STARTED, *STOPPED]
 
 
+@pytest.mark.parametrize("worker", ["LifespanWorker"])  # gunicorn's own does not watch the file
+def test_syntax_error_is_waited_out_under_reload(gunicorn: Start, tmp_path: Path) -> None:
+    """The worker answers with errors until the file changes."""
+    file = tmp_path / "changing" / "asgi.py"
+    file.parent.mkdir()
+    file.write_text("this is no Python")
+    with gunicorn("chain", "--reload", asgi="changing.asgi", PYTHONPATH=str(tmp_path)) as server:
+        server.wait_until_serving()
+        assert server.get("/async/").status == 500
+        file.write_text("from project.asgi import application")
+
+        def change_until_noticed() -> bool:
+            os.utime(file, (0, file.stat().st_mtime + 1))
+            return "search open" in server.story()
+
+        server.until(change_until_noticed, "a worker with the file as it is now")
+        assert server.get("/async/") == FOUND
+
+
 def test_workers_close_when_the_arbiter_is_killed(gunicorn: Start) -> None:
     """Nobody is left who could tell them."""
     with gunicorn("chain", "--workers", "2") as server:

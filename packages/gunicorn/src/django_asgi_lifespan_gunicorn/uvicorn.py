@@ -13,6 +13,7 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker  # pyright: ignore[reportMissingTypeStubs]
 
 from django_asgi_lifespan.driver import Application
+from django_asgi_lifespan.protocol import Receive, Scope, Send, speak_lifespan
 
 from .worker import LifespanWorkerBase
 
@@ -52,7 +53,12 @@ class LifespanWorker(LifespanWorkerBase, UvicornWorker):  # pyright: ignore[repo
         self._server: LifespanServer | None = None
 
     def application(self) -> Application:
-        """Return the application, for its lifespan."""
+        """Return the application, for its lifespan; one without, where it cannot be imported.
+
+        Under ``--reload`` gunicorn goes on after a syntax error and waits for the next change.
+        """
+        if self.app.callable is None:
+            return _nothing
         return cast("Application", self.wsgi)
 
     async def serve(self, state: dict[str, Any]) -> None:
@@ -79,3 +85,8 @@ class LifespanWorker(LifespanWorkerBase, UvicornWorker):  # pyright: ignore[repo
         if self._server is not None:
             for connection in set(self._server.server_state.connections):
                 connection.transport.abort()
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Have a lifespan with nothing in it."""
+    await speak_lifespan(receive, send, contextlib.nullcontext())

@@ -11,7 +11,6 @@ django/core/servers/basehttp.py, ``run`` decides what ``DevelopmentServer`` look
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -23,7 +22,7 @@ from typing import Any, NoReturn
 
 from django.utils import autoreload
 
-from .stopping import SAME_STOP, end_process
+from .stopping import SAME_STOP, end_process, stop_signals
 
 __all__ = ("run_with_reloader",)
 
@@ -32,12 +31,6 @@ _LEASH = "DJANGO_ASGI_LIFESPAN_LEASH"
 
 _PATIENCE = 1.0
 """Seconds that the child has to end, when everything is closed."""
-
-_STOP_SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-    if hasattr(signal, name)
-)
 
 
 def run_with_reloader(
@@ -62,15 +55,16 @@ def _supervise() -> NoReturn:
     The children end with the pipe, and so even if this process is killed.
     """
     read, write = os.pipe()
+    ends = [write]
     if sys.platform != "win32":  # there, Ctrl+C reaches the child by itself
         os.set_inheritable(read, True)
         os.environ[_LEASH] = str(read)
 
     def let_go(number: int, frame: FrameType | None) -> None:
-        with contextlib.suppress(OSError):  # it is closed already
-            os.close(write)
+        if ends:
+            os.close(ends.pop())
 
-    for number in _STOP_SIGNALS:
+    for number in stop_signals():
         signal.signal(number, let_go)
     sys.exit(autoreload.restart_with_reloader())
 
@@ -86,16 +80,16 @@ class _Child:
     def run(self, serve: Callable[..., None], options: dict[str, Any]) -> NoReturn:
         reloader = autoreload.get_reloader()
         autoreload.logger.info("Watching for file changes with %s", reloader.__class__.__name__)
-        for number in _STOP_SIGNALS:
+        for number in stop_signals():
             signal.signal(number, self._handle)
         if _LEASH in os.environ:
             leash = int(os.environ.pop(_LEASH))
             threading.Thread(target=self._heed, args=(leash,), daemon=True).start()
-        code: Any = 0
+        code = 0
         try:
             autoreload.start_django(reloader, serve, **options)
         except SystemExit as reason:
-            code = reason.code
+            code = reason.code if isinstance(reason.code, int) else 0
         finally:
             self._is_closing = True
             self._stop()
