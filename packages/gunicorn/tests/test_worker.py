@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gunicorn.asgi.protocol import BodyReceiver
+from gunicorn.config import GracefulTimeout
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gasgi import ASGIWorker
 from uvicorn.config import Config
@@ -18,7 +22,8 @@ from uvicorn_worker import UvicornWorker
 
 import django_asgi_lifespan_gunicorn
 from django_asgi_lifespan_gunicorn import LifespanWorker, NativeLifespanWorker
-from django_asgi_lifespan_gunicorn.worker import _FirstToFail
+from django_asgi_lifespan_gunicorn.stop import IMPATIENCE
+from django_asgi_lifespan_gunicorn.worker import LifespanWorkerBase, _FirstToFail
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork()")
 
@@ -116,3 +121,28 @@ def test_one_process_is_the_first_to_fail() -> None:
     assert not token.claim()
     os.close(reader)
     os.close(writer)
+
+
+def test_the_readme_has_the_figures_of_the_code() -> None:
+    """With gunicorn's default graceful timeout; what it shows of a configuration file runs."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    graceful_timeout = GracefulTimeout.default
+    drain = graceful_timeout * LifespanWorker.drain_share
+    assert f"`graceful_timeout` ({graceful_timeout} s)" in readme
+    assert (
+        f"get {LifespanWorker.drain_share:.0%} of it: {drain:.0f} s.".replace("%", " %") in readme
+    )
+    assert f"has {graceful_timeout - drain:.0f} s at least" in readme
+    assert f"requests in flight get {LifespanWorker.quick_timeout:.0f} s;" in readme
+    assert f"kills in {IMPATIENCE:.0f} s" in readme
+    for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL):
+        names: dict[str, Any] = {}
+        exec(block, names)
+        worker = names["worker_class"]
+        if isinstance(worker, str):
+            worker = getattr(django_asgi_lifespan_gunicorn, worker.rpartition(".")[2])
+        assert issubclass(worker, LifespanWorker)
+        assert (
+            vars(worker).keys() & {"drain_share", "quick_timeout"}
+            <= vars(LifespanWorkerBase).keys()
+        )

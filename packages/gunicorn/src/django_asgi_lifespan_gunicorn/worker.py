@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Generator
@@ -15,7 +16,7 @@ from typing import Any, ClassVar
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from django_asgi_lifespan import LifespanError, LifespanUnsupportedError, StartupFailedError
+from django_asgi_lifespan import LifespanError, LifespanUnsupportedError
 from django_asgi_lifespan.driver import Application, LifespanDriver
 from django_asgi_lifespan.state import announce_stopping
 from django_asgi_lifespan.supervisor import GRACE
@@ -110,12 +111,14 @@ class LifespanWorkerBase(Worker):
     def init_signals(self) -> None:
         """Handle OS signals as gunicorn's own workers do, at every moment.
 
-        Not by the event loop: uvloop loses those that come while it does not run yet.
+        Not by the event loop: uvloop loses those that come while it does not run yet. And SIGHUP,
+        which a terminal that is closed sends to every process, ends no worker before it has closed.
         """
         Worker.init_signals(self)
+        signal.signal(signal.SIGHUP, self.handle_exit)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop: SIGTERM."""
+        """Stop: SIGTERM or SIGHUP."""
         self._stop.receive(sig, time.monotonic())
         super().handle_exit(sig, frame)
 
@@ -223,8 +226,6 @@ class LifespanWorkerBase(Worker):
                 f"{error} Its asgi.py takes get_asgi_application from django_asgi_lifespan.asgi "
                 f"instead of django.core.asgi."
             )
-        except StartupFailedError as error:
-            self._startup_failed(str(error))
         except LifespanError as error:
             self._startup_failed(str(error))
         else:
