@@ -21,9 +21,10 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 import django_asgi_lifespan_gunicorn
+from django_asgi_lifespan.supervisor import GRACE
 from django_asgi_lifespan_gunicorn import LifespanWorker, NativeLifespanWorker
-from django_asgi_lifespan_gunicorn.stop import IMPATIENCE
-from django_asgi_lifespan_gunicorn.worker import LifespanWorkerBase, _FirstToFail
+from django_asgi_lifespan_gunicorn.stop import IMPATIENCE, Stop
+from django_asgi_lifespan_gunicorn.worker import GIVING_UP, LifespanWorkerBase, _FirstToFail
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork()")
 
@@ -126,14 +127,16 @@ def test_one_process_is_the_first_to_fail() -> None:
 def test_the_readme_has_the_figures_of_the_code() -> None:
     """With gunicorn's default graceful timeout; what it shows of a configuration file runs."""
     readme = (Path(__file__).parents[1] / "README.md").read_text()
-    graceful_timeout = GracefulTimeout.default
-    drain = graceful_timeout * LifespanWorker.drain_share
-    assert f"`graceful_timeout` ({graceful_timeout} s)" in readme
-    assert (
-        f"get {LifespanWorker.drain_share:.0%} of it: {drain:.0f} s.".replace("%", " %") in readme
+    share, quick_timeout = LifespanWorker.drain_share, LifespanWorker.quick_timeout
+    stop = Stop(
+        graceful_timeout=GracefulTimeout.default, drain_share=share, quick_timeout=quick_timeout
     )
-    assert f"has {graceful_timeout - drain:.0f} s at least" in readme
-    assert f"requests in flight get {LifespanWorker.quick_timeout:.0f} s;" in readme
+    stop.request(0)
+    assert f"`graceful_timeout` ({GracefulTimeout.default} s)" in readme
+    assert f"get {share * 100:.0f} % of it: {stop.drain_until:.0f} s." in readme
+    shutdown = stop.end_by - GRACE - 2 * GIVING_UP - stop.drain_until
+    assert f"has {shutdown:.0f} s at least" in readme
+    assert f"requests in flight get {quick_timeout:.0f} s;" in readme
     assert f"kills in {IMPATIENCE:.0f} s" in readme
     for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL):
         names: dict[str, Any] = {}
@@ -142,7 +145,5 @@ def test_the_readme_has_the_figures_of_the_code() -> None:
         if isinstance(worker, str):
             worker = getattr(django_asgi_lifespan_gunicorn, worker.rpartition(".")[2])
         assert issubclass(worker, LifespanWorker)
-        assert (
-            vars(worker).keys() & {"drain_share", "quick_timeout"}
-            <= vars(LifespanWorkerBase).keys()
-        )
+        changed = {name for name in vars(worker) if not name.startswith("_")}
+        assert changed <= vars(LifespanWorker).keys() | vars(LifespanWorkerBase).keys()
