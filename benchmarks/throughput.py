@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,7 +126,7 @@ class _Server(NamedTuple):
 
 
 @contextlib.contextmanager
-def _serving(command: tuple[str, ...], application: str) -> Iterator[_Server]:
+def _serving(command: tuple[str, ...], application: str) -> Generator[_Server]:
     """Run a server on a port of its own, and yield it when it answers."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
