@@ -35,6 +35,12 @@ As many they have after they are cancelled. Django cancels a view when the clien
 leaves the view running when it is cancelled itself: django/core/handlers/asgi.py, ``handle()``.
 """
 
+FAREWELL = (0.2, 1.0)
+"""Seconds that tasks which are left when all has ended have to heed their cancellation.
+
+The least and the most; the time that is left for the stop lies between.
+"""
+
 HANDOVER = 10.0
 """Seconds after which a worker no longer relies on another one to tell the arbiter."""
 
@@ -56,6 +62,7 @@ class LifespanWorkerBase(Worker):
         self._alive = True
         self._awaken: Callable[[], object] | None = None
         self._has_failed = False
+        self._was_cut = False
         self._first_to_fail = _first_to_fail()  # made in the arbiter, for all of its workers
         super().__init__(*args, **options)
         self._stop = Stop(
@@ -171,6 +178,11 @@ class LifespanWorkerBase(Worker):
                 raise
             self.log.error("The application ended its startup by SystemExit(%r)", end.code)
             self._has_failed = True
+        except RuntimeError:  # what event loops raise that were stopped
+            if not self._was_cut:
+                raise
+        if self._was_cut:
+            self.log.warning("The worker ends, although tasks or threads of it do not")
 
     def _let_one_fail(self) -> None:
         """Return in the first worker that fails; others end without an error, the arbiter stops.
@@ -208,6 +220,14 @@ class LifespanWorkerBase(Worker):
                         await self._shut_down(lifespan)
         finally:
             self._awaken = None
+            least, most = FAREWELL
+            left = self._stop.end_by - time.monotonic()
+            loop.call_later(max(least, min(most, left)), self._cut, loop)
+
+    def _cut(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stop *loop*, which waits for ever for tasks that ignore their cancellation."""
+        self._was_cut = True
+        loop.stop()
 
     async def _start_up(self, lifespan: LifespanDriver, told: asyncio.Event) -> bool:
         """Return whether the application has started up; if told to stop, it is interrupted."""
