@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import functools
 import logging
 import signal
 import threading
@@ -84,6 +83,7 @@ class ServedApplication:
             where a reloader waits for the end. Else it is daphne's ``application_close_timeout``.
 
     Attributes:
+        is_stopping: whether the server was told to stop.
         exit_code: what the process should end with: 0, 3 without a startup, 1 where the shutdown
             failed.
     """
@@ -107,7 +107,7 @@ class ServedApplication:
         self._patience: float = server.application_close_timeout
         self._reload_patience = reload_patience
         self._told_at: float | None = None
-        self._is_stopping = False
+        self.is_stopping = False
         self._is_over = threading.Event()
         server.application = self
 
@@ -121,38 +121,31 @@ class ServedApplication:
 
     def end(self) -> Deferred[None]:
         """Begin to stop, whatever daphne cancels; return what fires when everything is closed."""
-        self._is_stopping = True
+        self.is_stopping = True
         announce_stopping()
         return Deferred.fromFuture(asyncio.ensure_future(self._end()))
 
     # Requests.
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> asyncio.Future[None]:
-        """Return the future of a request, which runs in a task of its own.
+        """Return the future of a request; daphne would make a task of a coroutine.
 
-        Daphne takes a future as it is, where it would make a task of a coroutine, and cancels it
-        when it stops.
+        It is not daphne's to cancel when it stops.
         """
-        request = asyncio.ensure_future(self._serve(scope, receive, send))
+        request = asyncio.get_running_loop().create_task(self._serve(scope, receive, send))
         self._requests.add(request)
-        request.add_done_callback(self._forget)
-        answer = asyncio.shield(request)
-        answer.add_done_callback(functools.partial(self._answered, request))
+        answer = _Answer(self, request)
+        request.add_done_callback(answer.request_ended)
         return answer
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._is_open.wait()
+        if not self._is_open.is_set():
+            await self._is_open.wait()
         scope["state"] = self._lifespan.state.copy()
         await self._application(scope, receive, send)
 
-    def _answered(self, request: asyncio.Task[None], answer: asyncio.Future[None]) -> None:
-        if answer.cancelled():
-            if self._is_stopping:
-                request.add_done_callback(_log_exception)
-            else:
-                request.cancel()
-
-    def _forget(self, request: asyncio.Task[None]) -> None:
+    def forget(self, request: asyncio.Task[None]) -> None:
+        """Wait for *request* no longer, which has ended."""
         self._requests.discard(request)
         if not self._requests:
             self._wake()
@@ -305,11 +298,27 @@ class ServedApplication:
         self._is_over.wait(None if limit is None else limit + 3 * GRACE)
 
 
+class _Answer(asyncio.Future[None]):
+    """Stands for a request, which daphne may cancel when its client has gone, not when it stops."""
+
+    def __init__(self, served: ServedApplication, request: asyncio.Task[None]) -> None:
+        super().__init__(loop=request.get_loop())
+        self._served = served
+        self._request = request
+
+    def cancel(self, msg: Any = None) -> bool:
+        return not self._served.is_stopping and self._request.cancel(msg)
+
+    def request_ended(self, request: asyncio.Task[None]) -> None:
+        self._served.forget(request)
+        if request.cancelled():
+            super().cancel()
+        elif (error := request.exception()) is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(None)
+
+
 def _stop_reactor() -> None:
     with contextlib.suppress(ReactorNotRunning):  # it was told before
         reactor.stop()
-
-
-def _log_exception(request: asyncio.Task[None]) -> None:
-    if not request.cancelled() and (error := request.exception()) is not None:
-        logger.error("Exception inside application: %s", error, exc_info=error)
