@@ -108,6 +108,12 @@ class Process:
         """Return when *event* is in the journal, so many times."""
         self.until(lambda: self.story().count(event) >= times, f"{event!r}, {times} times")
 
+    def wait_for_others(self, event: str, *, times: int = 1) -> None:
+        """Return when *event* is in the journal, so many times; this process may have ended."""
+        self.until(
+            lambda: self.story().count(event) >= times, f"{event!r}, {times} times", alive=False
+        )
+
     def wait_until_serving(self) -> None:
         """Return when a client can connect."""
         self.until(self.accepts, "an open port")
@@ -116,11 +122,14 @@ class Process:
         """Return when no client can connect any more: the server has begun to stop."""
         self.until(lambda: not self.accepts(), "a closed port")
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        """Return when *condition* is true; fail at the deadline, or if the process ended before."""
+    def until(self, condition: Callable[[], object], what: str, *, alive: bool = True) -> None:
+        """Return when *condition* is true; fail at the deadline, or if the process ended before.
+
+        Unless it need not be *alive*.
+        """
         deadline = time.monotonic() + DEADLINE
         while True:
-            ended = self._process.poll() is not None
+            ended = alive and self._process.poll() is not None
             if condition():
                 return
             assert not ended, f"the process ended while the test waited for {what}"
@@ -153,9 +162,12 @@ class Process:
         is_json = response.headers.get_content_type() == "application/json"
         return Answer(response.status, json.loads(content) if is_json else content)
 
-    def release(self, subject: str) -> None:
-        """Let *subject* go on, which holds or will hold."""
-        (self._gates / subject).touch()
+    def release(self, subject: str, *, times: int = 1) -> None:
+        """Let *subject* go on, which holds or will hold, so many times or in so many processes."""
+        gate = self._gates / subject
+        for _ in range(times):
+            self.until(lambda: not gate.exists(), f"{subject!r} to go on")
+            gate.touch()
 
     def stop(self, how: str) -> None:
         """Send an OS signal to the process alone, or SIGINT to its whole group, as Ctrl+C does."""
@@ -163,6 +175,21 @@ class Process:
             os.killpg(self._process.pid, signal.SIGINT)
         else:
             self._process.send_signal(signal.Signals[how])
+
+    def stop_group(self, how: str) -> None:
+        """Send an OS signal to the process and all that it has started."""
+        os.killpg(self._process.pid, signal.Signals[how])
+
+    def hurry(self, until: str) -> None:
+        """Press Ctrl+C again and again, until these words are in the output."""
+
+        def press() -> bool:
+            found = until in self.output()
+            if not found:
+                self.stop("Ctrl+C")
+            return found
+
+        self.until(press, f"{until!r} in the output")
 
     def wait(self) -> int:
         """Return the exit code, which is negative after death by a signal."""
