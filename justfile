@@ -17,6 +17,11 @@ demo *options:
 bench *options:
     python -m benchmarks "$@"
 
+# Measure the requests per second with each adapter; write docs/throughput.md (needs wrk)
+[group('run')]
+bench-servers *options:
+    python -m benchmarks.throughput "$@"
+
 # Run the whole test suite; options go to pytest
 [group('test')]
 test *options:
@@ -32,6 +37,31 @@ test-versions *options:
 coverage: test-versions
     coverage combine --quiet
     coverage report --fail-under=100
+
+# Run every server through every scenario; write the results and the compatibility page
+[group('matrix')]
+matrix *options:
+    python -m integration.harness "$@"
+
+# Run a part of the matrix that takes a few minutes; fail if it shows what is not committed
+[group('matrix')]
+matrix-smoke:
+    python -m integration.harness --smoke
+
+# Run the matrix with earlier releases of the servers and of Django
+[group('matrix')]
+matrix-versions:
+    python -m integration.harness --versions
+
+# Fail if a result, an answer, a note or a page is missing, or differs from what is committed
+[group('matrix')]
+matrix-check:
+    python -m integration.harness --check
+
+# Render the compatibility page anew, from the results that are there
+[group('matrix')]
+matrix-render:
+    python -m integration.harness --render
 
 # Check the style of the code
 [group('check')]

@@ -1,30 +1,50 @@
 """The least that could run resources: one bare asyncio task for each."""
 
 import asyncio
+import contextvars
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
-__all__ = ("SLOW", "run_bare_tasks")
+__all__ = ("SLOW", "STEPS", "run_bare_tasks")
 
 SLOW = 0.010
 """The seconds that a slow resource takes, each way."""
 
+STEPS = ("task", "variable", "generator")
+"""A bare task; one that sets a context variable; one that runs an async generator besides."""
+
+_variable: contextvars.ContextVar[object] = contextvars.ContextVar("_variable")
+
 
 async def run_bare_tasks(
-    count: int, delay: float = 0, clock: Callable[[], float] = time.process_time
+    count: int,
+    delay: float = 0,
+    clock: Callable[[], float] = time.process_time,
+    step: str = "task",
 ) -> tuple[float, float]:
     """Return the seconds that *count* bare tasks take to start, and then to end.
 
     Each takes *delay* to start, notes that it has started, waits for a future of its own, takes
-    *delay* to end. All are started at once and told to end at once.
+    *delay* to end. All are started at once and told to end at once. From step to step of `STEPS`
+    each does more of what a resource cannot do without.
     """
+    has_variable, has_generator = step != "task", step == "generator"
     loop = asyncio.get_running_loop()
     missing = count
     complete = loop.create_future()
     stops: list[asyncio.Future[None]] = []
 
+    async def generate() -> AsyncIterator[None]:
+        yield
+
     async def live() -> None:
         nonlocal missing
+        generator = None
+        if has_variable:
+            _variable.set(stops)
+        if has_generator:
+            generator = generate()
+            await anext(generator)
         if delay:
             await asyncio.sleep(delay)
         stop = loop.create_future()
@@ -35,6 +55,8 @@ async def run_bare_tasks(
         await stop
         if delay:
             await asyncio.sleep(delay)
+        if generator is not None:
+            await anext(generator, None)
 
     began = clock()
     tasks = [loop.create_task(live()) for _ in range(count)]

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from benchmarks.bare_tasks import STEPS
 from benchmarks.environments import Environment
 
-__all__ = ("COUNTS", "LARGEST", "SLOW_COUNT", "Phases", "Results", "measure")
+__all__ = ("COUNTS", "LARGEST", "SLOW_COUNT", "Phases", "Results", "Step", "measure")
 
 COUNTS = (100, 1_000, 10_000)
 LARGEST = COUNTS[-1]
@@ -31,6 +32,18 @@ class Phases(NamedTuple):
     control: float
 
 
+class Step(NamedTuple):
+    """Medians of one phase of tasks that do a part of what resources do.
+
+    Attributes:
+        seconds: the phase itself.
+        ratio: that of the resources, in the same round, over it.
+    """
+
+    seconds: float
+    ratio: float
+
+
 class Results(NamedTuple):
     """All figures in seconds and bytes, by side."""
 
@@ -41,6 +54,7 @@ class Results(NamedTuple):
     memory: dict[str, float]
     register: dict[tuple[str, int], float]
     trivial: dict[tuple[str, int, str], Phases]
+    steps: dict[tuple[str, str], Step]
     slow: dict[tuple[str, str], Phases]
     slow_trivial: dict[tuple[str, str], Phases]
 
@@ -60,7 +74,7 @@ def measure(environments: list[Environment], say: Callable[[str], object]) -> Re
     say(".get()")
     get = _median(_get(this))
     say("trivial resources")
-    register, trivial = _trivial(this, previous)
+    register, trivial, steps = _trivial(this, previous)
     say("slow resources")
     slow, slow_trivial = _slow(this, previous)
     return Results(
@@ -71,6 +85,7 @@ def measure(environments: list[Environment], say: Callable[[str], object]) -> Re
         memory=_median(memory),
         register=_median(register),
         trivial=_phases(trivial),
+        steps={key: _step(values) for key, values in steps.items()},
         slow=_phases(slow),
         slow_trivial=_phases(slow_trivial),
     )
@@ -134,8 +149,8 @@ def _get(this: Environment) -> Samples:
     return samples
 
 
-def _trivial(this: Environment, previous: Environment) -> tuple[Samples, Samples]:
-    register, phases = Samples(list), Samples(list)
+def _trivial(this: Environment, previous: Environment) -> tuple[Samples, Samples, Samples]:
+    register, phases, steps = Samples(list), Samples(list), Samples(list)
     for turn in range(4):
         for count in COUNTS:
             for environment in (this, previous):
@@ -149,7 +164,13 @@ def _trivial(this: Environment, previous: Environment) -> tuple[Samples, Samples
                         phases[environment.side, count, phase] += (
                             each[phase] for each in figures["rounds"]
                         )
-    return register, phases
+                        if environment is this and count == LARGEST:
+                            for step in STEPS[1:]:
+                                steps[step, phase] += (
+                                    (each[step][phase], each[phase][1])
+                                    for each in figures["rounds"]
+                                )
+    return register, phases, steps
 
 
 def _slow(this: Environment, previous: Environment) -> tuple[Samples, Samples]:
@@ -172,6 +193,14 @@ def _median(samples: Samples) -> dict[Any, float]:
 
 def _phases(samples: Samples) -> dict[Any, Phases]:
     return {key: _phase(values) for key, values in samples.items()}
+
+
+def _step(rounds: Iterable[tuple[float, float]]) -> Step:
+    rounds = list(rounds)
+    return Step(
+        seconds=statistics.median(seconds for seconds, _ in rounds),
+        ratio=statistics.median(resources / seconds for seconds, resources in rounds),
+    )
 
 
 def _phase(rounds: Iterable[tuple[float, float, float]]) -> Phases:

@@ -1,10 +1,15 @@
 """The server side of the lifespan protocol with a stopwatch, the same for all that is compared."""
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing since Python 3.11
 
 __all__ = ("Server",)
 

@@ -21,7 +21,7 @@ import django
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 
-from benchmarks.bare_tasks import SLOW, run_bare_tasks
+from benchmarks.bare_tasks import SLOW, STEPS, run_bare_tasks
 from benchmarks.server import Server
 
 __all__ = ()
@@ -226,6 +226,10 @@ async def measure_resources(side: str, count: int, rounds: int) -> Figures:
     handler = get_asgi_application()
     for _ in range(rounds):
         figures["rounds"].append(await run_round(handler, count))
+        for step in STEPS[1:]:
+            gc.collect()
+            seconds = await run_bare_tasks(count, step=step)
+            figures["rounds"][-1][step] = dict(zip(("start", "stop"), seconds, strict=True))
     return figures
 
 

@@ -1,7 +1,6 @@
 """What the README shows is what runs."""
 
 import ast
-import dataclasses
 import pkgutil
 import re
 import subprocess
@@ -40,7 +39,8 @@ def test_what_the_guide_shows_can_be_imported() -> None:
 def test_the_settings_are_shown_with_their_defaults() -> None:
     """The block of the README says what applies where nothing is set."""
     [block] = re.findall(r"^ASGI_LIFESPAN = (\{.*?^\})", README, re.DOTALL | re.MULTILINE)
-    defaults = dataclasses.asdict(LifespanSettings())
+    settings = LifespanSettings()
+    defaults = {name: getattr(settings, name) for name in settings.__slots__}
     shown = {key.lower(): value for key, value in ast.literal_eval(block).items()}
     assert shown.items() <= defaults.items()
     assert defaults.keys() - shown.keys() == {"adapters"}

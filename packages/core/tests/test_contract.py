@@ -150,7 +150,7 @@ def test_what_is_there_for_0_5_costs_nothing_when_unused(statement: str, tmp_pat
     )
     [line] = python(script, tmp_path)
     loaded = line.split()
-    assert "django_asgi_lifespan.signals" in loaded
+    assert "django_asgi_lifespan.resources" in loaded
     assert not {f"django_asgi_lifespan.{name}" for name in LEGACY} & set(loaded)
 
 

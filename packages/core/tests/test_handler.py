@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.test import AsyncRequestFactory
 
-from django_asgi_lifespan import StartupFailedError, asgi, project, resource
+from django_asgi_lifespan import StartupFailedError, asgi, resource, resources
 from django_asgi_lifespan.apps import LifespanConfig
 from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler, LifespanASGIRequest
@@ -110,7 +110,7 @@ async def test_requests_of_a_loop_without_a_lifespan_get_an_empty_state() -> Non
 
 def test_modules_are_discovered_when_the_application_is_made(settings: Any) -> None:
     """Unless the settings forbid it; also without our Django app in the settings."""
-    with mock.patch.object(project, "autodiscover_modules") as discovered:
+    with mock.patch.object(resources, "autodiscover_modules") as discovered:
         LifespanASGIHandler()
         discovered.assert_called_once_with("lifespan")
         settings.ASGI_LIFESPAN = {"AUTODISCOVER": False}
@@ -122,7 +122,7 @@ def test_nothing_is_discovered_while_django_is_not_set_up() -> None:
     """The lifespan's start does it then."""
     with (
         mock.patch.object(apps, "ready", new=False),
-        mock.patch.object(project, "autodiscover_modules") as discovered,
+        mock.patch.object(resources, "autodiscover_modules") as discovered,
     ):
         LifespanASGIHandler()
     discovered.assert_not_called()
@@ -132,7 +132,7 @@ def test_the_django_app_discovers_when_it_is_ready() -> None:
     """As ``manage.py check`` and the shell should see what is declared."""
     config = apps.get_app_config("django_asgi_lifespan")
     assert isinstance(config, LifespanConfig)
-    with mock.patch.object(project, "autodiscover_modules") as discovered:
+    with mock.patch.object(resources, "autodiscover_modules") as discovered:
         config.ready()
     discovered.assert_called_once_with("lifespan")
 
@@ -144,7 +144,7 @@ async def test_a_module_that_cannot_be_imported_fails_the_startup(
     """With what it raised, and the traceback in the log."""
     handler = LifespanASGIHandler()
     with (
-        mock.patch.object(project, "autodiscover_modules", side_effect=exception),
+        mock.patch.object(resources, "autodiscover_modules", side_effect=exception),
         pytest.raises(StartupFailedError, match=f"{type(exception).__name__}: "),
     ):
         await LifespanDriver(handler).startup()
@@ -166,3 +166,23 @@ def test_wrong_settings_are_found_when_the_application_is_made(settings: Any) ->
     settings.ASGI_LIFESPAN = {"TIMEOUT": 1}
     with pytest.raises(ImproperlyConfigured):
         LifespanASGIHandler()
+
+
+def test_an_event_loop_that_is_not_asyncios_fails_the_startup(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Django cannot run on trio: the server and the log are told so, and what to choose."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    call = LifespanASGIHandler()({"type": "lifespan"}, receive, send)
+    with pytest.raises(StopIteration):
+        call.send(None)
+    assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
+    assert "asyncio alone" in sent[0]["message"]
+    assert [record.message for record in caplog.records] == [sent[0]["message"]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import pkgutil
+import subprocess
+import sys
 import types
 from importlib import import_module
 
@@ -21,11 +23,39 @@ def test_the_package_offers_what_it_says() -> None:
     """Every public name of the package is in ``__all__``, and the other way round."""
     public = {
         name
-        for name, value in vars(django_asgi_lifespan).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+        for name in dir(django_asgi_lifespan)
+        if not name.startswith("_")
+        and not isinstance(getattr(django_asgi_lifespan, name), types.ModuleType)
     }
     assert public == set(django_asgi_lifespan.__all__)
     assert list(django_asgi_lifespan.__all__) == sorted(django_asgi_lifespan.__all__)
+
+
+def test_the_package_offers_nothing_else() -> None:
+    """Although it loads a part of its names when they are asked for."""
+    with pytest.raises(AttributeError, match="'django_asgi_lifespan' has no attribute 'resorce'"):
+        _ = django_asgi_lifespan.resorce
+
+
+def test_what_is_not_used_is_not_loaded() -> None:
+    """Neither to declare a resource nor to make the application; time and memory are limited."""
+    script = f"""if True:
+        import sys
+        from django.conf import settings
+        settings.configure()
+        from django_asgi_lifespan import resource
+        from django_asgi_lifespan.asgi import get_asgi_application
+        @resource
+        async def a():
+            yield
+        get_asgi_application()
+        print(*sorted(sys.modules.keys() & set({MODULES})))
+    """
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True)
+    assert done.stdout.decode().split() == [
+        f"django_asgi_lifespan.{name}"
+        for name in ("adapters", "asgi", "conf", "errors", "gate", "handler", "resources", "state")
+    ]
 
 
 @pytest.mark.parametrize("name", MODULES)

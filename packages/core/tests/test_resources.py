@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 from typing_extensions import Self
 
-from django_asgi_lifespan import Resource, ResourceDeclarationError, StartupFailedError, resource
+from django_asgi_lifespan import (
+    Resource,
+    ResourceDeclarationError,
+    ShutdownFailedError,
+    StartupFailedError,
+    resource,
+)
 from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler
 from django_asgi_lifespan.resources import registry
@@ -243,3 +249,22 @@ async def test_a_generator_that_does_not_yield_is_named() -> None:
 
     with pytest.raises(StartupFailedError, match=r"silent failed to start: .*didn't yield"):
         await start()
+
+
+async def test_a_generator_that_yields_twice_is_named_and_closed() -> None:
+    """When it is stopped, as ``contextlib`` has it."""
+    closed: list[bool] = []
+
+    @resource
+    async def twice() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    driver = LifespanDriver(LifespanASGIHandler())
+    await driver.startup()
+    with pytest.raises(ShutdownFailedError, match=r"twice failed to stop: .*didn't stop"):
+        await driver.shutdown()
+    assert closed == [True]

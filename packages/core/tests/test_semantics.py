@@ -664,6 +664,33 @@ async def test_the_exit_gets_no_exception_and_its_return_value_is_ignored() -> N
     assert exits == [(None, None, None)]
 
 
+@pytest.mark.parametrize(
+    ("count", "rest"),
+    [(10, ""), (11, "; and 1 more: see the log"), (1_234, "; and 1,224 more: see the log")],
+)
+@pytest.mark.parametrize("phase", ["start", "stop"])
+async def test_of_many_failures_the_message_names_the_first_ten(
+    count: int, rest: str, phase: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And how many others there are; the log has each."""
+
+    async def broken() -> AsyncIterator[None]:
+        if phase == "stop":
+            yield
+        raise ValueError("no luck")
+        yield
+
+    for index in range(count):
+        resource(broken, name=f"broken_{index}")
+    *_, failed = await lifespan_messages(LifespanASGIHandler())
+    failures = {f"broken_{index} failed to {phase}: ValueError: no luck" for index in range(count)}
+    assert set(caplog.messages) == failures
+    assert failed["message"].endswith(rest)
+    named = failed["message"].removesuffix(rest).split("; ")
+    assert len(named) == 10
+    assert set(named) <= failures
+
+
 @pytest.mark.parametrize("outcome", ["fails", "hangs", "raises SystemExit"])
 async def test_one_that_does_not_stop_does_not_stop_the_others(
     journal: Journal, outcome: str, settings: Any
@@ -852,6 +879,24 @@ async def test_a_cancellation_reaches_the_code_that_opens_or_closes(journal: Jou
     assert journal == ["opening is cancelled"]
 
 
+async def test_one_that_cancels_itself_and_fails_at_once_is_reported_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With its error; it is not taken for one that was cancelled before its first step."""
+
+    @resource
+    async def hasty() -> AsyncIterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        raise ValueError("no luck")
+        yield
+
+    with pytest.raises(StartupFailedError, match=r"^hasty failed to start: ValueError: no luck$"):
+        await LifespanDriver(LifespanASGIHandler()).startup()
+    assert caplog.messages == ["hasty failed to start: ValueError: no luck"]
+
+
 async def test_what_is_cancelled_before_its_first_step_was_never_begun(journal: Journal) -> None:
     """It neither opens nor closes, and the startup fails."""
 
@@ -934,6 +979,20 @@ async def test_the_limit_of_the_whole_startup_names_what_was_late(settings: Any)
         "the startup did not complete within 3 s (STARTUP_TIMEOUT), waiting for: one, two"
     )
     assert asyncio.get_running_loop().time() == pytest.approx(3)
+
+
+async def test_the_limit_of_the_whole_startup_names_the_first_ten(settings: Any) -> None:
+    """And how many others were late."""
+    settings.ASGI_LIFESPAN = {"STARTUP_TIMEOUT": 3}
+
+    async def slow() -> AsyncIterator[None]:
+        await anyio.sleep_forever()
+        yield
+
+    for index in range(30):
+        resource(slow, name=f"slow_{index}")
+    with pytest.raises(StartupFailedError, match=r"waiting for: (slow_\d+, ){10}and 20 more$"):
+        await LifespanDriver(LifespanASGIHandler()).startup()
 
 
 async def test_the_whole_shutdown_can_go_without_a_limit(journal: Journal, settings: Any) -> None:

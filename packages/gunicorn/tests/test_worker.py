@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from gunicorn.asgi.protocol import BodyReceiver
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gasgi import ASGIWorker
 from uvicorn.config import Config
@@ -81,6 +82,8 @@ def test_gunicorn_calls_what_the_native_worker_overrides() -> None:
     assert "await self._shutdown()" in serve
     assert "_shutdown" in vars(ASGIWorker)
     assert "asgi_lifespan" in serve
+    assert callable(BodyReceiver.signal_disconnect)
+    assert callable(BodyReceiver.receive)
 
 
 def test_uvicorn_calls_what_the_worker_overrides() -> None:

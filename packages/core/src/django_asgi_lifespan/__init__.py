@@ -1,5 +1,8 @@
 """Startup, shutdown and shared async resources for Django, on every ASGI server."""
 
+import importlib
+import typing
+
 from .errors import (
     AdapterError,
     LifespanError,
@@ -12,11 +15,32 @@ from .errors import (
     ShutdownFailedError,
     StartupFailedError,
 )
-from .mounted import mounted_application
 from .resources import Resource, resource
-from .running import run_lifespan, run_lifespan_sync
-from .signals import asgi_lifespan, asgi_shutdown, asgi_startup, asgi_stopping
 from .state import get_state, stopping
+
+if typing.TYPE_CHECKING:
+    from .mounted import mounted_application
+    from .running import run_lifespan, run_lifespan_sync
+    from .signals import asgi_lifespan, asgi_shutdown, asgi_startup, asgi_stopping
+else:  # what not every project uses is loaded at its first use
+    _MODULES = {
+        "asgi_lifespan": "signals",
+        "asgi_shutdown": "signals",
+        "asgi_startup": "signals",
+        "asgi_stopping": "signals",
+        "mounted_application": "mounted",
+        "run_lifespan": "running",
+        "run_lifespan_sync": "running",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+
+    def __dir__() -> list[str]:
+        return [*globals(), *_MODULES]
+
 
 __version__ = "1.0.0"
 

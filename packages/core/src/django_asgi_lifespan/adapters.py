@@ -6,47 +6,50 @@ asked, if it is installed: the module ``hooks`` of ``django_asgi_lifespan_<serve
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from importlib.util import find_spec
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from .conf import lifespan_settings
 from .errors import AdapterError, describe
-from .protocol import Receive
 
-__all__ = ("SERVERS", "Adapter", "application_made", "enter_lifespan")
+if TYPE_CHECKING:
+    from .protocol import Receive
+
+__all__ = ("SERVERS", "application_made", "enter_lifespan")
 
 SERVERS = ("uvicorn", "hypercorn", "daphne", "gunicorn", "granian")
 """The modules of the servers that have an adapter, or are going to have one."""
 
 
-class Adapter(Protocol):
-    """What the core calls: the functions of a module ``hooks``, or one in ``ADAPTERS``.
+if TYPE_CHECKING:
 
-    That the server's module is loaded does not say that the server runs this process: other
-    servers load it, and so do tests. What an adapter raises fails the start.
-    """
+    class Adapter(Protocol):
+        """What the core calls: the functions of a module ``hooks``, or one in ``ADAPTERS``.
 
-    def application_made(self, application: object) -> None:
-        """An ASGI application with a lifespan was made; do only what is harmless in any process.
-
-        No event loop need exist, and this may be the parent of the processes that will serve
-        (``gunicorn --preload``). It is called again for an application around another.
+        That the server's module is loaded does not say that the server runs this process: other
+        servers load it, and so do tests. What an adapter raises fails the start.
         """
-        ...
 
-    def lifespan(self, receive: Receive) -> AbstractContextManager[object] | None:
-        """Return what to enter before the startup and to leave when the lifespan has ended.
+        def application_made(self, application: object) -> None:
+            """An application with a lifespan was made; do only what is harmless in any process.
 
-        Args:
-            receive: as the server gave it with the lifespan scope. The object that it is bound
-                to, ``receive.__self__``, names the server for certain; where it is not this
-                adapter's, return None.
-        """
-        ...
+            No event loop need exist, and this may be the parent of the processes that will serve
+            (``gunicorn --preload``). It is called again for an application around another.
+            """
+            ...
+
+        def lifespan(self, receive: Receive) -> AbstractContextManager[object] | None:
+            """Return what to enter before the startup and to leave when the lifespan has ended.
+
+            Args:
+                receive: as the server gave it with the lifespan scope. The object that it is bound
+                    to, ``receive.__self__``, names the server for certain; where it is not this
+                    adapter's, return None.
+            """
+            ...
 
 
 def application_made(application: object) -> None:
@@ -77,7 +80,7 @@ def _adapters() -> Iterator[Adapter]:
         return
     for server in SERVERS:
         package = f"django_asgi_lifespan_{server}"
-        if server in sys.modules and find_spec(package) is not None:
+        if server in sys.modules and importlib.util.find_spec(package) is not None:
             remedy = f'Install it anew: pip install "django-asgi-lifespan[{server}]".'
             yield _load(f"{package}.hooks", remedy)
     for name in named:

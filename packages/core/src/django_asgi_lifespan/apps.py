@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
-from .project import discover
+from .resources import discover
 
 
 class LifespanConfig(AppConfig):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import django
 
 from . import adapters
-from .driver import Application
 from .gate import LifespanGate
 from .handler import LifespanASGIHandler
-from .project import discover
-from .protocol import Receive, Scope, Send
+from .resources import discover
+
+if TYPE_CHECKING:
+    from .protocol import Application, Receive, Scope, Send
 
 __all__ = ("LifespanApplication", "get_asgi_application")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from collections.abc import Callable
 from typing import Any, cast
@@ -13,7 +12,6 @@ from django.core.exceptions import ImproperlyConfigured
 __all__ = ("LifespanSettings", "lifespan_settings")
 
 
-@dataclasses.dataclass(frozen=True)
 class LifespanSettings:
     """The validated content of ``settings.ASGI_LIFESPAN``, defaults filled in.
 
@@ -25,10 +23,21 @@ class LifespanSettings:
             themselves, too.
     """
 
-    startup_timeout: float | None = None
-    shutdown_timeout: float | None = 20.0
-    autodiscover: bool = True
-    adapters: tuple[str, ...] | None = ()
+    # To build a dataclass or a named tuple takes longer than to import the rest of this module.
+    __slots__ = ("adapters", "autodiscover", "shutdown_timeout", "startup_timeout")
+
+    def __init__(
+        self,
+        *,
+        startup_timeout: float | None = None,
+        shutdown_timeout: float | None = 20.0,
+        autodiscover: bool = True,
+        adapters: tuple[str, ...] | None = (),
+    ) -> None:
+        self.startup_timeout = startup_timeout
+        self.shutdown_timeout = shutdown_timeout
+        self.autodiscover = autodiscover
+        self.adapters = adapters
 
 
 def timeout(value: object) -> float | None:

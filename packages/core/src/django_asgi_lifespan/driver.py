@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
@@ -16,13 +15,11 @@ from .errors import (
     StartupFailedError,
     describe,
 )
-from .protocol import Message, Scope
+from .protocol import Application, Message, Scope
 
 __all__ = ("Application", "LifespanDriver")
 
 logger = logging.getLogger("django_asgi_lifespan")
-
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class LifespanDriver:

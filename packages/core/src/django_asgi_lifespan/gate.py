@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import weakref
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import adapters, state
-from .driver import Application
-from .project import ProjectLifespan, registered
-from .protocol import Receive, Scope, Send, speak_lifespan
-from .sockets import OpenSockets
-from .state import Phase
+
+if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when one begins
+    from .project import ProjectLifespan
+    from .protocol import Application, Receive, Scope, Send
+    from .sockets import OpenSockets
+    from .state import Phase
 
 __all__ = ("LifespanGate",)
 
@@ -34,15 +36,24 @@ class LifespanGate:
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ProjectLifespan] = (
             weakref.WeakKeyDictionary()
         )
-        self._sockets = OpenSockets()
         self._warned = False
+
+    @functools.cached_property
+    def _sockets(self) -> OpenSockets:
+        from .sockets import OpenSockets
+
+        return OpenSockets()
 
     async def serve(
         self, outermost: Any, application: Application, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve one scope: ``lifespan`` for *outermost* here, what is admitted by *application*."""
         if scope["type"] == "lifespan":
-            await self._run_lifespan(outermost, scope, receive, send)
+            loop = _find_loop()
+            if loop is None:
+                await _fail_without_asyncio(receive, send)
+            else:
+                await self._run_lifespan(loop, outermost, scope, receive, send)
         elif await self._admits(scope, receive, send):
             if scope["type"] == "websocket":
                 socket = self._sockets.add(send)
@@ -54,9 +65,16 @@ class LifespanGate:
                 await application(scope, receive, send)
 
     async def _run_lifespan(
-        self, outermost: Any, scope: Scope, receive: Receive, send: Send
+        self,
+        loop: asyncio.AbstractEventLoop,
+        outermost: Any,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
-        loop = asyncio.get_running_loop()
+        from .project import ProjectLifespan
+        from .protocol import speak_lifespan
+
         stack = ExitStack()
         lifespan = ProjectLifespan(
             scope,
@@ -90,7 +108,7 @@ class LifespanGate:
             scope["state"] = running[-1].state.copy() if running else {}
         elif latest is not None:
             self.is_open = all(
-                begun.lifespan.phase is Phase.RUNNING for begun in self._by_loop.values()
+                begun.lifespan.phase == "running" for begun in self._by_loop.values()
             )
         return True
 
@@ -102,6 +120,8 @@ class LifespanGate:
         if self._warned or state.was_begun():
             return
         self._warned = True
+        from .project import registered
+
         what = registered()
         if what:
             logger.error(
@@ -112,11 +132,30 @@ class LifespanGate:
             )
 
 
-_CLOSED_TO = {
-    "http": (Phase.STARTING, Phase.FAILED),
+_CLOSED_TO: dict[str, tuple[Phase, ...]] = {
+    "http": ("starting", "failed"),
     # Those that are open are being closed, and a new one would not be told.
-    "websocket": (Phase.STARTING, Phase.FAILED, Phase.STOPPING),
+    "websocket": ("starting", "failed", "stopping"),
 }
+
+
+def _find_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+async def _fail_without_asyncio(receive: Receive, send: Send) -> None:
+    """Fail the startup in an event loop that is not of asyncio, such as trio's."""
+    reason = (
+        "Django runs on asyncio alone, because asgiref does, and this worker runs another event "
+        "loop. Choose a worker class that runs asyncio (hypercorn: --worker-class asyncio or "
+        "uvloop, not trio)."
+    )
+    logger.error(reason)
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": reason})
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.utils.functional import cached_property
 
 from . import adapters
 from .gate import LifespanGate
-from .project import discover
-from .protocol import Receive, Scope, Send
+from .resources import discover
+
+if TYPE_CHECKING:
+    from .protocol import Receive, Scope, Send
 
 __all__ = ("LifespanASGIHandler", "LifespanASGIRequest")
 
@@ -22,10 +23,18 @@ logger = logging.getLogger("django_asgi_lifespan")
 class LifespanASGIRequest(ASGIRequest):
     """Django's request with ``state``: the shallow copy of the lifespan's state it came with."""
 
-    @cached_property
+    _state: dict[str, Any] | None = None
+
+    # A cached_property, which stores it in the request, takes longer than two looks at the scope.
+    @property
     def state(self) -> dict[str, Any]:
         """What the application put into the state at startup, by name."""
-        return cast("dict[str, Any]", self.scope["state"])
+        state: dict[str, Any] = self.scope["state"] if self._state is None else self._state
+        return state
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self._state = state
 
 
 class LifespanASGIHandler(ASGIHandler):

@@ -6,13 +6,15 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from .driver import Application, LifespanDriver
+from .driver import LifespanDriver
 from .errors import LifespanError, LifespanUnsupportedError, StartupFailedError, describe
-from .protocol import Receive, Scope, Send
-from .resources import Resource, ResourceOptions, resource
+from .resources import resource
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing since Python 3.11
+
+    from .protocol import Application, Receive, Scope, Send
+    from .resources import Resource, ResourceOptions
 
 __all__ = ("mounted_application",)
 

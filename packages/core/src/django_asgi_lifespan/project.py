@@ -10,12 +10,10 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
 
-from django.utils.module_loading import autodiscover_modules
-
 from .conf import lifespan_settings
 from .errors import ReceiverError, StartupFailedError, describe
 from .protocol import Scope
-from .resources import Manager, registry
+from .resources import Manager, discover, registry
 from .signals import (
     asgi_lifespan,
     asgi_shutdown,
@@ -25,23 +23,12 @@ from .signals import (
     send_shutdown,
     send_startup,
 )
-from .state import Lifespan, Phase, drain_nothing
+from .state import Lifespan, drain_nothing
 from .supervisor import Supervisor
 
-__all__ = ("ProjectLifespan", "discover", "registered")
+__all__ = ("ProjectLifespan", "registered")
 
 logger = logging.getLogger("django_asgi_lifespan")
-
-
-def discover() -> None:
-    """Import the ``lifespan`` module of every installed Django app, unless the settings forbid it.
-
-    Raises:
-        ImproperlyConfigured: ``ASGI_LIFESPAN`` is wrong.
-        Exception: whatever such a module raises.
-    """
-    if lifespan_settings().autodiscover:
-        autodiscover_modules("lifespan")
 
 
 def registered() -> str:
@@ -106,7 +93,7 @@ class ProjectLifespan:
         Raises:
             ShutdownFailedError: something failed; everything had its turn all the same.
         """
-        self.lifespan.phase = Phase.STOPPING
+        self.lifespan.phase = "stopping"
         try:
             await self._supervisor.__aexit__(exception_type, exception, traceback)
         finally:

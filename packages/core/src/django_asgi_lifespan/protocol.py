@@ -8,12 +8,13 @@ from typing import Any
 
 from .errors import LifespanProtocolError, ShutdownFailedError, StartupFailedError
 
-__all__ = ("Message", "Receive", "Scope", "Send", "speak_lifespan")
+__all__ = ("Application", "Message", "Receive", "Scope", "Send", "speak_lifespan")
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 async def speak_lifespan(

@@ -17,18 +17,19 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from types import FunctionType
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, TypeVar, cast, overload
 
+from django.utils.module_loading import autodiscover_modules
+
 from . import state
-from .conf import timeout
+from .conf import lifespan_settings, timeout
 from .errors import ResourceDeclarationError
-from .threads import InThread
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing since Python 3.11
 
-__all__ = ("Manager", "Registry", "Resource", "ResourceOptions", "registry", "resource")
+__all__ = ("Manager", "Registry", "Resource", "discover", "registry", "resource")
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -63,6 +64,7 @@ class Resource(Generic[T_co]):
         self.startup_timeout = startup_timeout
         self.shutdown_timeout = shutdown_timeout
         self.overrides: list[Any] = []
+        self._is_async_generator = _is_async_generator_function(factory)
         _validate_factory(factory, self)
         self._validate_options()
         self._takes_application = _takes_application(factory, self)
@@ -121,8 +123,10 @@ class Resource(Generic[T_co]):
         if self._takes_application:
             view = state.current_view.get()
             make = functools.partial(make, view and view.lifespan.application)
-        if inspect.isasyncgenfunction(make):
-            return contextlib.asynccontextmanager(make)()
+        if self._is_async_generator:
+            return _Generated(make())
+        from .threads import InThread  # what is asynchronous does without
+
         if inspect.isgeneratorfunction(make):
             return InThread(contextlib.contextmanager(make), self.name)
         if isinstance(make, type) and not _is_async_manager(make) and _is_manager(make):
@@ -197,7 +201,7 @@ def _validate_factory(factory: object, owner: Resource[Any]) -> None:
             f"opens the resource anew. Write '@resource' above a generator function that yields "
             f"the object, or pass a function that makes it."
         )
-    if inspect.iscoroutinefunction(factory):
+    if not _is_async_generator_function(factory) and inspect.iscoroutinefunction(factory):
         raise ResourceDeclarationError(
             f"{owner.origin} is a coroutine function without 'yield', so nothing would close "
             f"what it opens. Yield the value instead of returning it, and close it after "
@@ -238,6 +242,40 @@ def _required_parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]
     ]
 
 
+def _is_async_generator_function(factory: Any) -> bool:
+    if type(factory) is FunctionType:  # inspect takes ten times as long
+        return bool(factory.__code__.co_flags & inspect.CO_ASYNC_GENERATOR)
+    return inspect.isasyncgenfunction(factory)
+
+
+class _Generated(Generic[T]):
+    """What ``contextlib.asynccontextmanager`` makes of a generator, without what that costs."""
+
+    __slots__ = ("_generator",)
+
+    def __init__(self, generator: AsyncGenerator[T]) -> None:
+        self._generator = generator
+
+    async def __aenter__(self) -> T:
+        async for value in self._generator:
+            return value
+        raise RuntimeError("generator didn't yield")
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if exception is not None:
+            manager = contextlib.asynccontextmanager(lambda: self._generator)()
+            return await manager.__aexit__(exception_type, exception, traceback)
+        async for _ in self._generator:
+            await self._generator.aclose()
+            raise RuntimeError("generator didn't stop")
+        return None
+
+
 def _origin(factory: Any) -> str:
     return f"{factory.__module__}.{getattr(factory, '__qualname__', type(factory).__name__)}"
 
@@ -250,68 +288,73 @@ def _is_manager(kind: type[Any]) -> bool:
     return hasattr(kind, "__enter__") and hasattr(kind, "__exit__")
 
 
-class ResourceOptions(TypedDict, total=False):
-    """The options of ``@resource``."""
+if TYPE_CHECKING:
 
-    name: str | None
-    requires: Iterable[Resource[Any] | str]
-    startup_timeout: float | None
-    shutdown_timeout: float | None
+    class ResourceOptions(TypedDict, total=False):
+        """The options of ``@resource``."""
+
+        name: str | None
+        requires: Iterable[Resource[Any] | str]
+        startup_timeout: float | None
+        shutdown_timeout: float | None
+
+    class _Decorator(Protocol):
+        """What ``@resource(...)`` with options returns."""
+
+        @overload
+        def __call__(
+            self, factory: Callable[[], AbstractAsyncContextManager[T, bool | None]], /
+        ) -> Resource[T]: ...
+        @overload
+        def __call__(
+            self, factory: Callable[[], AbstractContextManager[T, bool | None]], /
+        ) -> Resource[T]: ...
+        @overload
+        def __call__(self, factory: Callable[[], AsyncIterator[T]], /) -> Resource[T]: ...
+        @overload
+        def __call__(self, factory: Callable[[], Iterator[T]], /) -> Resource[T]: ...
+        @overload
+        def __call__(
+            self, factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]], /
+        ) -> Resource[T]: ...
 
 
-class _Decorator(Protocol):
-    """What ``@resource(...)`` with options returns."""
+if TYPE_CHECKING:  # a block of their own, or mypy misses their implementation
 
     @overload
-    def __call__(
-        self, factory: Callable[[], AbstractAsyncContextManager[T, bool | None]], /
+    def resource(
+        factory: Callable[[], AbstractAsyncContextManager[T, bool | None]],
+        /,
+        **options: Unpack[ResourceOptions],
     ) -> Resource[T]: ...
     @overload
-    def __call__(
-        self, factory: Callable[[], AbstractContextManager[T, bool | None]], /
+    def resource(
+        factory: Callable[[], AbstractContextManager[T, bool | None]],
+        /,
+        **options: Unpack[ResourceOptions],
     ) -> Resource[T]: ...
     @overload
-    def __call__(self, factory: Callable[[], AsyncIterator[T]], /) -> Resource[T]: ...
-    @overload
-    def __call__(self, factory: Callable[[], Iterator[T]], /) -> Resource[T]: ...
-    @overload
-    def __call__(
-        self, factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]], /
+    def resource(
+        factory: Callable[[], AsyncIterator[T]],
+        /,
+        **options: Unpack[ResourceOptions],
     ) -> Resource[T]: ...
+    @overload
+    def resource(
+        factory: Callable[[], Iterator[T]],
+        /,
+        **options: Unpack[ResourceOptions],
+    ) -> Resource[T]: ...
+    @overload
+    def resource(
+        factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]],
+        /,
+        **options: Unpack[ResourceOptions],
+    ) -> Resource[T]: ...
+    @overload
+    def resource(**options: Unpack[ResourceOptions]) -> _Decorator: ...
 
 
-@overload
-def resource(
-    factory: Callable[[], AbstractAsyncContextManager[T, bool | None]],
-    /,
-    **options: Unpack[ResourceOptions],
-) -> Resource[T]: ...
-@overload
-def resource(
-    factory: Callable[[], AbstractContextManager[T, bool | None]],
-    /,
-    **options: Unpack[ResourceOptions],
-) -> Resource[T]: ...
-@overload
-def resource(
-    factory: Callable[[], AsyncIterator[T]],
-    /,
-    **options: Unpack[ResourceOptions],
-) -> Resource[T]: ...
-@overload
-def resource(
-    factory: Callable[[], Iterator[T]],
-    /,
-    **options: Unpack[ResourceOptions],
-) -> Resource[T]: ...
-@overload
-def resource(
-    factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]],
-    /,
-    **options: Unpack[ResourceOptions],
-) -> Resource[T]: ...
-@overload
-def resource(**options: Unpack[ResourceOptions]) -> _Decorator: ...
 def resource(factory: Any = None, /, **options: Any) -> Any:
     """Declare a resource: opened once per worker before the first request, closed after the last.
 
@@ -393,11 +436,7 @@ class Registry:
                     f"{declared.origin}. Rename one, or give it @resource(name='...')."
                 )
         return {
-            declared: tuple(
-                required
-                for wanted in declared.requires
-                if not (required := _find(by_name, declared, wanted)).overrides
-            )
+            declared: _required(by_name, declared) if declared.requires else ()
             for declared in self._declared.values()
             if not declared.overrides
         }
@@ -406,6 +445,13 @@ class Registry:
         """Return the values that stand in for resources now, by name."""
         declared = self._declared.values()
         return {each.name: each.overrides[-1] for each in declared if each.overrides}
+
+
+def _required(
+    by_name: dict[str, Resource[Any]], declared: Resource[Any]
+) -> tuple[Resource[Any], ...]:
+    found = [_find(by_name, declared, wanted) for wanted in declared.requires]
+    return tuple(required for required in found if not required.overrides)
 
 
 def _find(
@@ -424,3 +470,14 @@ def _find(
 
 
 registry = Registry()
+
+
+def discover() -> None:
+    """Import the ``lifespan`` module of every installed Django app, unless the settings forbid it.
+
+    Raises:
+        ImproperlyConfigured: ``ASGI_LIFESPAN`` is wrong.
+        Exception: whatever such a module raises.
+    """
+    if lifespan_settings().autodiscover:
+        autodiscover_modules("lifespan")

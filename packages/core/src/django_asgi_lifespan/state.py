@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import enum
-import functools
 import logging
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from .errors import ResourceUnavailableError
 
@@ -19,26 +17,34 @@ __all__ = ("announce_stopping", "close_websockets", "get_state", "stopping")
 logger = logging.getLogger("django_asgi_lifespan")
 
 
-class Phase(enum.Enum):
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAILED = "failed"
+if TYPE_CHECKING:
+    Phase = Literal["starting", "running", "stopping", "stopped", "failed"]
 
+    class Named(Protocol):
+        """A resource, as far as this module needs to know it."""
 
-class Named(Protocol):
-    """A resource, as far as this module needs to know it."""
+        @property
+        def name(self) -> str: ...
 
-    @property
-    def name(self) -> str: ...
+    class Yielding(Named, Protocol):
+        """A resource that has a part in the state."""
 
+        @property
+        def merged(self) -> bool: ...
 
-class Yielding(Named, Protocol):
-    """A resource that has a part in the state."""
+    class View(Protocol):
+        """What code that runs on behalf of one resource may ask for."""
 
-    @property
-    def merged(self) -> bool: ...
+        @property
+        def lifespan(self) -> Lifespan: ...
+
+        @property
+        def resource(self) -> Named: ...
+
+        @property
+        def reachable(self) -> Collection[Named]:
+            """The resources required directly or through others."""
+            ...
 
 
 async def drain_nothing() -> None:
@@ -51,7 +57,7 @@ class Lifespan:
     def __init__(self, application: Any = None) -> None:
         self.application = application
         self.loop = asyncio.get_running_loop()
-        self.phase = Phase.STARTING
+        self.phase: Phase = "starting"
         self.stopping = asyncio.Event()
         self.announce_stopping: Callable[[], object] = self.stopping.set
         self.drain: Callable[[], Awaitable[None]] = drain_nothing
@@ -62,7 +68,7 @@ class Lifespan:
         self.state_filled = False
 
     def __str__(self) -> str:
-        return f"{self.phase.value} lifespan {id(self):#x} in event loop {id(self.loop):#x}"
+        return f"{self.phase} lifespan {id(self):#x} in event loop {id(self.loop):#x}"
 
     def begin(self) -> None:
         """Let code that asks too early be told so."""
@@ -98,7 +104,7 @@ class Lifespan:
 
     def publish(self) -> None:
         """Let code that runs in this event loop find this lifespan."""
-        self.phase = Phase.RUNNING
+        self.phase = "running"
         _ended_in.discard(self.loop)
         running.setdefault(self.loop, []).append(self)
 
@@ -106,10 +112,10 @@ class Lifespan:
         """Withdraw this lifespan; *failure* says why it never ran."""
         global _why_none
         if failure:
-            self.phase = Phase.FAILED
+            self.phase = "failed"
             _why_none = f"the lifespan failed to start: {failure}"
         else:
-            self.phase = Phase.STOPPED
+            self.phase = "stopped"
             _why_none = "the lifespan has ended, and everything that it had opened is closed."
             _ended_in.add(self.loop)
         self.values.clear()
@@ -119,27 +125,6 @@ class Lifespan:
             in_this_loop.remove(self)
             if not in_this_loop:
                 del running[self.loop]
-
-
-class View:
-    """What code that runs on behalf of one resource may ask for: what that resource requires."""
-
-    def __init__(self, lifespan: Lifespan, resource: Named, requires: Sequence[View]) -> None:
-        self.lifespan = lifespan
-        self.resource = resource
-        self.requires = requires
-
-    @functools.cached_property
-    def reachable(self) -> frozenset[Named]:
-        """The resources required directly or through others."""
-        found: set[Named] = set()
-        queue = list(self.requires)
-        while queue:
-            view = queue.pop()
-            if view.resource not in found:
-                found.add(view.resource)
-                queue.extend(view.requires)
-        return frozenset(found)
 
 
 def announce_stopping() -> None:
@@ -188,7 +173,7 @@ _ended_in: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 _unfinished: list[Lifespan] = []
 _why_none = (
     "no lifespan ran in this process. Either the server does not start one (WSGI, Daphne, "
-    "runserver and Django's test client do not, nor does uvicorn with --lifespan off), or its "
+    "Django's own runserver and test client do not, nor does uvicorn with --lifespan off), or its "
     "application is not made by django_asgi_lifespan.asgi.get_asgi_application()."
 )
 

@@ -8,7 +8,8 @@ import functools
 import graphlib
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from .errors import (
     StartupFailedError,
     describe,
 )
-from .state import Lifespan, View, current_view
+from .state import Lifespan, current_view
 from .threads import InThread, uncancel
 
 __all__ = ("GRACE", "Supervised", "Supervisor")
@@ -32,6 +33,9 @@ GRACE = 1.0
 
 A second cancellation of the lifespan leaves as much for the rest, which is cancelled at its half.
 """
+
+_SHOWN = 10
+"""How many failures, or names, stand in a message, which servers print as one line."""
 
 _TURNS = 3
 """Loop turns in which the lifespan's task gets to know of a cancellation of the whole loop.
@@ -106,8 +110,11 @@ class Supervisor:
         self._cancellations = 0
         self._timers: list[asyncio.TimerHandle] = []
         self._count = "1 resource" if len(resources) == 1 else f"{len(resources)} resources"
-        self._runs = self._plan(resources, last)
-        self._order = self._prepare()
+        self._stages = [self._plan(resources)]
+        if last is not None:
+            run = _Run(self, last, logging.DEBUG, reachable=resources.keys())
+            self._stages.append([run])
+        self._runs = [run for stage in self._stages for run in stage]
 
     async def __aenter__(self) -> None:
         """Return when everything runs.
@@ -117,24 +124,17 @@ class Supervisor:
             asyncio.CancelledError: the task was cancelled; what had started is stopped again.
         """
         since = self.lifespan.loop.time()
-        order = self._order
         self._log("Lifespan startup: %s", self._count)
         if self._startup_timeout is not None:
             self._after(self._startup_timeout, self._startup_limit)
-        while order.is_active() and not self.ending:
-            for run in order.get_ready():
-                run.begin()
-            for run in await self._news():
-                if run.step is _Step.RUNNING:
-                    order.done(run)
-                else:
-                    self.ending = True
+        for stage in self._stages:
+            await self._start_stage(stage)
         self._disarm()
         if self.ending:
             await self._stop()
             if self._cancellation is not None:
                 raise self._cancellation
-            raise StartupFailedError("; ".join(self.failures))
+            raise StartupFailedError(_summary(self.failures))
         self.starting = False
         self._log("Lifespan startup complete in %.0f ms", self._milliseconds(since))
 
@@ -161,63 +161,81 @@ class Supervisor:
         if self._cancellation is not None and self._cancellation is not exception:
             raise self._cancellation
         if self.failures and exception is None:
-            raise ShutdownFailedError("; ".join(self.failures))
+            raise ShutdownFailedError(_summary(self.failures))
 
     def post(self, run: _Run) -> None:
         """Take note that *run* started, ended, was abandoned or met its time limit."""
         self._posted.append(run)
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
-    def _plan(self, resources: Mapping[Any, Sequence[Any]], last: Supervised | None) -> list[_Run]:
+    def _plan(self, resources: Mapping[Any, Sequence[Any]]) -> list[_Run]:
         runs = {resource: _Run(self, resource, self._level) for resource in resources}
+        dependants: defaultdict[_Run, list[_Run]] = defaultdict(list)
         for resource, requires in resources.items():
-            runs[resource].require([runs[required] for required in requires])
-        plan = list(runs.values())
-        if last is not None:
-            run = _Run(self, last, logging.DEBUG)
-            run.require(plan)
-            plan = [*plan, run]
-        return plan
+            if requires:
+                run = runs[resource]
+                run.requires = [runs[required] for required in requires]
+                run.missing = len(requires)
+                for required in run.requires:
+                    dependants[required].append(run)
+        for run, those in dependants.items():
+            run.dependants = those
+        _refuse_circles(runs.values())
+        return list(runs.values())
 
-    def _prepare(self) -> graphlib.TopologicalSorter[_Run]:
-        order = graphlib.TopologicalSorter({run: run.requires for run in self._runs})
-        try:
-            order.prepare()
-        except graphlib.CycleError as error:
-            # Each of the list is required by the next.
-            circle = " requires ".join(run.resource.name for run in reversed(error.args[1]))
-            raise ResourceDeclarationError(
-                f"The resources require each other in a circle: {circle}. Remove one of these "
-                f"requirements, or move what both need into a resource of its own."
-            ) from None
-        return order
+    async def _start_stage(self, runs: list[_Run]) -> None:
+        """Start *runs*, each when all that it requires run; return when all do, or one does not."""
+        left = len(runs)
+        ready: list[_Run] = [run for run in runs if not run.missing]
+        while left and not self.ending:
+            for run in ready:
+                run.begin()
+            self.lifespan.loop.call_soon(_check_begun, ready)
+            ready = []
+            for run in await self._news():
+                if run.step is _Step.RUNNING:
+                    left -= 1
+                    ready += _release(run.dependants)
+                else:
+                    self.ending = True
 
     async def _stop(self) -> None:
         """Stop whatever was begun, dependants before what they require."""
         self.ending = True
         if not self.starting:
             self.failures.clear()
-        # What died stays between those that require it and what it required itself.
-        begun = dict.fromkeys(run for run in reversed(self._runs) if run.step is not _Step.WAITING)
-        order = graphlib.TopologicalSorter(
-            {run: [other for other in run.dependants if other in begun] for run in begun}
-        )
-        order.prepare()
-        for run in begun:
+        for run in reversed(self._runs):
             if run.step is _Step.ENTERING and not run.cancelled:
                 run.cancel(unless_cancelled=self.cancelled)
         if self.shutdown_timeout is not None:
             self._after(self.shutdown_timeout, self._shutdown_limit)
+        for stage in reversed(self._stages):
+            await self._stop_stage(stage)
+        self._disarm()
+
+    async def _stop_stage(self, runs: list[_Run]) -> None:
+        """Stop *runs*, each when all that require it are over; return when all are.
+
+        What died stays between those that require it and what it required itself.
+        """
+        begun = [run for run in reversed(runs) if run.step is not _Step.WAITING]
+        for run in begun:
+            if run.dependants:
+                run.missing = sum(other.step is not _Step.WAITING for other in run.dependants)
+        ready: list[_Run] = [run for run in begun if not run.missing]
+        left = len(begun)
         asked: set[_Run] = set()
-        while order.is_active():
-            for run in order.get_ready():
-                asked.add(run)
+        while left:
+            for run in ready:
                 run.stop()
+            asked.update(ready)
+            ready = []
             for run in await self._news():
                 if run.step is _Step.OVER and run in asked:
                     asked.remove(run)
-                    order.done(run)
-        self._disarm()
+                    left -= 1
+                    ready += _release(reversed(run.requires))
 
     async def _news(self) -> list[_Run]:
         """Return the runs posted since the last call; none when something else happened."""
@@ -227,6 +245,7 @@ class Supervisor:
                 await self._waiter
             except asyncio.CancelledError as cancellation:
                 self._cancelled(cancellation)
+            self._waiter = None
         posted, self._posted = self._posted, []
         return posted
 
@@ -299,6 +318,31 @@ class Supervisor:
         logger.log(self._level, message, value)
 
 
+def _refuse_circles(runs: Iterable[_Run]) -> None:
+    try:
+        graphlib.TopologicalSorter({run: run.requires for run in runs if run.requires}).prepare()
+    except graphlib.CycleError as error:
+        # Each of the list is required by the next.
+        circle = " requires ".join(run.resource.name for run in reversed(error.args[1]))
+        raise ResourceDeclarationError(
+            f"The resources require each other in a circle: {circle}. Remove one of these "
+            f"requirements, or move what both need into a resource of its own."
+        ) from None
+
+
+def _release(runs: Iterable[_Run]) -> Iterator[_Run]:
+    """Tell *runs* that one of those that they wait for is done; yield those that wait no more."""
+    for run in runs:
+        run.missing -= 1
+        if not run.missing:
+            yield run
+
+
+def _check_begun(runs: Iterable[_Run]) -> None:
+    for run in runs:
+        run.check_begun()
+
+
 class _Step(enum.Enum):
     WAITING = "waiting for what it requires"
     ENTERING = "opening"
@@ -308,16 +352,58 @@ class _Step(enum.Enum):
 
 
 class _Run:
-    """One resource in one lifespan, and the task in which it is both opened and closed."""
+    """One resource in one lifespan, and the task in which it is both opened and closed.
 
-    def __init__(self, supervisor: Supervisor, resource: Supervised, level: int) -> None:
+    It is what the code of the resource sees of the lifespan as well.
+
+    Attributes:
+        missing: how many of those that it waits for are not done, in the phase that goes on.
+    """
+
+    # They make the start of thousands a tenth faster and their stop a fifth.
+    __slots__ = (
+        "_abandoned",
+        "_died",
+        "_error",
+        "_has_grace",
+        "_level",
+        "_loop",
+        "_reachable",
+        "_since",
+        "_stopping",
+        "_supervisor",
+        "_task",
+        "_thread",
+        "_timeout",
+        "_timer",
+        "_troubles",
+        "_waiter",
+        "cancelled",
+        "dependants",
+        "lifespan",
+        "missing",
+        "requires",
+        "resource",
+        "step",
+    )
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        resource: Supervised,
+        level: int,
+        *,
+        reachable: Collection[Supervised] | None = None,
+    ) -> None:
         self.resource = resource
+        self.lifespan = supervisor.lifespan
         self.requires: Sequence[_Run] = ()
-        self.dependants: list[_Run] = []
+        self.dependants: Sequence[_Run] = ()
+        self.missing = 0
         self.step = _Step.WAITING
         self.cancelled = False
+        self._reachable = reachable
         self._supervisor = supervisor
-        self._lifespan = supervisor.lifespan
         self._loop = supervisor.lifespan.loop
         self._level = level
         self._since = 0.0
@@ -326,25 +412,34 @@ class _Run:
         self._stopping = False
         self._abandoned = False
         self._died = False
-        self._troubles: list[str] = []
+        self._troubles: Sequence[str] = ()
         self._error: BaseException | None = None
-        self._view = View(self._lifespan, resource, ())
         self._thread: InThread | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None]
 
-    def require(self, runs: Sequence[_Run]) -> None:
-        self.requires = runs
-        self._view.requires = [run._view for run in runs]
-        for run in runs:
-            run.dependants.append(self)
+    @property
+    def reachable(self) -> Collection[Supervised]:
+        """The resources required directly or through others."""
+        if self._reachable is None:
+            self._reachable = self._reach()
+        return self._reachable
+
+    def _reach(self) -> Collection[Supervised]:
+        found: set[Supervised] = set()
+        queue = list(self.requires)
+        while queue:
+            run = queue.pop()
+            if run.resource not in found:
+                found.add(run.resource)
+                queue.extend(run.requires)
+        return found
 
     def begin(self) -> None:
         """Start the task that opens the resource."""
         self._enter_step(_Step.ENTERING, self.resource.startup_timeout)
-        self._task = self._loop.create_task(self._live(), name=f"lifespan: {self.resource.name}")
-        self._task.add_done_callback(self._finished)
+        self._task = self._loop.create_task(self._live(), name=self.resource.name)
 
     def stop(self) -> None:
         """Let the resource close; posted when it has."""
@@ -376,115 +471,128 @@ class _Run:
     def abandon(self, why: str) -> None:
         """Wait for it no more, and let it close by itself if it ever gets there."""
         self._disarm()
-        self._troubles.append(f"{why} and was abandoned")
+        self._trouble(f"{why} and was abandoned")
         self._report()
         self._abandoned = True
         if self._thread is not None:  # its task waits for a thread, and would wait for ever
             self._thread.abandon()
         self.step = _Step.OVER
-        self._lifespan.values.pop(self.resource, None)
+        self.lifespan.values.pop(self.resource, None)
         self.stop()
 
     async def _live(self) -> None:
         """Open the resource, wait, close it. Nothing that it raises leaves here."""
-        current_view.set(self._view)
+        current_view.set(self)
         try:
             manager = self.resource.open()
             if isinstance(manager, InThread):
                 self._thread = manager
             async with manager as value:
                 self._opened(value)
-                try:
-                    await self._until_stopped()
-                except asyncio.CancelledError as death:
-                    self._dies(death)
-                    raise
+                if not self._stopping:
+                    self._waiter = self._loop.create_future()
+                    try:
+                        await self._waiter
+                    except asyncio.CancelledError as cancellation:
+                        await self._survive(cancellation)
                 self._closes()
-        except GeneratorExit:  # the loop is gone: nothing can run any more
-            raise
         except BaseException as error:
             self._error = error
+        if not self._loop.is_running():  # it is gone, and nothing can run any more
+            return
+        if self._error is None:
+            self._end()
+        else:  # the supervisor gets a turn to know of a cancellation of the whole loop
+            self._loop.call_soon(self._end)
 
-    async def _until_stopped(self) -> None:
+    async def _survive(self, cancellation: asyncio.CancelledError) -> None:
         """Return when the resource has to close; raise CancelledError when it died.
 
-        A cancellation that reaches it here while the lifespan is ending comes from the loop,
-        which cancels all of its tasks at once, and must not upset the order: one is swallowed.
-        Any other comes from inside the resource, a task group for example.
+        A cancellation that reaches it at its yield while the lifespan is ending comes from the
+        loop, which cancels all of its tasks at once, and must not upset the order: one is
+        swallowed. Any other comes from inside the resource, a task group for example.
         """
-        swallowed = False
-        while not self._stopping:
-            self._waiter = self._loop.create_future()
-            try:
+        try:
+            if not await self._is_ending():
+                raise cancellation
+            uncancel()
+            if not self._stopping:
+                self._waiter = self._loop.create_future()
                 await self._waiter
-            except asyncio.CancelledError:
-                if swallowed:
-                    raise
-                try:
-                    if not await self._is_ending():
-                        raise
-                except asyncio.CancelledError:
-                    if self._supervisor.ending:  # the first one was the loop's all the same
-                        uncancel()
-                    raise
-                swallowed = True
-                uncancel()
+        except asyncio.CancelledError as death:
+            self._dies(death)
+            raise
 
     async def _is_ending(self) -> bool:
-        for _ in range(_TURNS):
-            if self._supervisor.ending:
-                break
-            await asyncio.sleep(0)
+        """Return whether the lifespan is ending, once its task has had the time to know."""
+        try:
+            for _ in range(_TURNS):
+                if self._supervisor.ending:
+                    break
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if self._supervisor.ending:  # the one before was the loop's all the same
+                uncancel()
+            raise
         return self._supervisor.ending
 
     def _opened(self, value: object) -> None:
         if self._stopping:  # too late: it was cancelled, and closes at once
             return
-        self._lifespan.values[self.resource] = value
-        logger.log(self._level, "%s started in %.0f ms", self.resource.name, self._milliseconds())
-        self._enter_step(_Step.RUNNING, None)
+        self.lifespan.values[self.resource] = value
+        self._log("%s started in %.0f ms")
+        self.step = _Step.RUNNING
+        if self._timer is not None:
+            self._disarm()
         self._supervisor.post(self)
 
     def _dies(self, death: asyncio.CancelledError) -> None:
         self._died = True
         self._error = death
-        self._lifespan.died[self.resource] = describe(death)
+        self.lifespan.died[self.resource] = describe(death)
         if not self._supervisor.cancelled:  # else it is the loop that cancels, once more
-            self._troubles.append("died while it was running")
+            self._trouble("died while it was running")
         self._closes()
         self._supervisor.post(self)
 
     def _closes(self) -> None:
         if self._abandoned:
             return
-        self._lifespan.values.pop(self.resource, None)
+        self.lifespan.values.pop(self.resource, None)
         timeout = self.resource.shutdown_timeout
         if self._died and timeout is None:  # why it died is known when it has closed
             timeout = self._supervisor.shutdown_timeout
         self._enter_step(_Step.EXITING, timeout)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():  # before its first step
+    def check_begun(self) -> None:
+        """Take note of a cancellation of the task before its first step."""
+        if self._task.cancelled() and self._error is None:
             self._error = asyncio.CancelledError()
-        elif task.exception() is not None:  # a GeneratorExit of the resource's own
-            self._error = task.exception()
+            self._end()
+
+    def _end(self) -> None:
         if self._abandoned:
             logger.debug("%s, which was abandoned, has ended", self.resource.name)
             return
-        self._disarm()
+        if self._timer is not None:
+            self._disarm()
         self._report()
         self.step = _Step.OVER
         self._supervisor.post(self)
 
     def _report(self) -> None:
         """Log how it ended, once, and note what the server has to be told."""
-        name, error = self.resource.name, self._error
+        error = self._error
+        if error is None and not self._troubles:
+            self._log("%s stopped in %.0f ms")
+            return
+        name = self.resource.name
         is_opening = self.step is _Step.ENTERING
         is_meant = isinstance(error, asyncio.CancelledError) and (
             self.cancelled or self._died or (is_opening and self._supervisor.ending)
         )
         if self._died and error is not None:
-            self._lifespan.died[self.resource] = describe(error)
+            self.lifespan.died[self.resource] = describe(error)
         if self._troubles or not (error is None or is_meant):
             if isinstance(error, ReceiverError):  # says whose it is, and is in the log
                 self._supervisor.failures.append(str(error))
@@ -492,10 +600,11 @@ class _Run:
             what = ", ".join(self._troubles) or f"failed to {'start' if is_opening else 'stop'}"
             why = "" if error is None or is_meant else f": {describe(error)}"
             self._fail(f"{name} {what}{why}")
-        elif error is None:
-            logger.log(self._level, "%s stopped in %.0f ms", name, self._milliseconds())
         else:
-            logger.log(self._level, "%s was cancelled after %.0f ms", name, self._milliseconds())
+            self._log("%s was cancelled after %.0f ms")
+
+    def _trouble(self, what: str) -> None:
+        self._troubles = (*self._troubles, what)
 
     def _fail(self, failure: str) -> None:
         self._supervisor.failures.append(failure)
@@ -505,14 +614,15 @@ class _Run:
         self.step = step
         self._has_grace = False
         self._since = self._loop.time()
-        self._disarm()
+        if self._timer is not None:
+            self._disarm()
         if timeout is not None:
             self._timeout = timeout
             self._arm(timeout, self._limit)
 
     def _limit(self) -> None:
         doing = "start" if self.step is _Step.ENTERING else "stop"
-        self._troubles.append(f"did not {doing} within {self._timeout:g} s")
+        self._trouble(f"did not {doing} within {self._timeout:g} s")
         self.cancel_and_abandon()
         self._supervisor.post(self)
 
@@ -525,9 +635,21 @@ class _Run:
             self._timer.cancel()
             self._timer = None
 
-    def _milliseconds(self) -> float:
-        return (self._loop.time() - self._since) * 1000
+    def _log(self, message: str) -> None:
+        if logger.isEnabledFor(self._level):
+            milliseconds = (self._loop.time() - self._since) * 1000
+            logger.log(self._level, message, self.resource.name, milliseconds)
 
 
 def _names(runs: Sequence[_Run]) -> str:
-    return ", ".join(run.resource.name for run in runs) or "nothing"
+    return ", ".join(_first([run.resource.name for run in runs])) or "nothing"
+
+
+def _summary(failures: Sequence[str]) -> str:
+    return "; ".join(_first(failures, remedy=": see the log"))
+
+
+def _first(items: Sequence[str], *, remedy: str = "") -> Sequence[str]:
+    """Return *items*; of many the first ones, and how many there are besides."""
+    more = len(items) - _SHOWN
+    return [*items[:_SHOWN], f"and {more:,} more{remedy}"] if more > 0 else items

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from integration.harness.ports import HOST, hold_port
+
 HERE = Path(__file__).parent
-HOST = "127.0.0.1"
 DEADLINE = 30.0
 """Seconds for whatever a test waits for; many times what it takes."""
 
@@ -56,7 +57,7 @@ class Process:
         self._gates.mkdir()
         self._journal.touch()
         self._connections = contextlib.ExitStack()
-        self._port_holder = self._connections.enter_context(_hold_port())
+        self._port_holder = self._connections.enter_context(hold_port())
         self.port: int = self._port_holder.getsockname()[1]
         if sys.platform != "linux":  # there, two sockets cannot be bound to one port
             self._port_holder.close()
@@ -230,19 +231,6 @@ def _sigint_not_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-
-
-def _hold_port() -> socket.socket:
-    """Return a socket that keeps a free port from being given to anybody else.
-
-    Linux lets a server listen on a port to which others are merely bound, if all of them set
-    SO_REUSEADDR. Until then clients are refused. (Were the port free, the system might choose it
-    for the client's own end, and the client would be connected to itself.)
-    """
-    holder = socket.socket()
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.bind((HOST, 0))
-    return holder
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Any, cast
 
+from gunicorn.asgi.protocol import BodyReceiver
 from gunicorn.workers.gasgi import ASGIWorker
 
 from django_asgi_lifespan.driver import Application
@@ -16,6 +17,7 @@ from .worker import LifespanWorkerBase
 __all__ = ("NativeLifespanWorker",)
 
 # What is used of gunicorn's worker beside its public methods: gunicorn/workers/gasgi.py, 27.0.1.
+# Of asgi/protocol.py, line 406: ``BodyReceiver.signal_disconnect()``; its method is ``receive``.
 SERVE = vars(ASGIWorker)["_serve"]
 """Line 161, called by ``run()``: serves until ``alive`` is False; cancelled, it begins to stop."""
 SHUTDOWN = vars(ASGIWorker)["_shutdown"]
@@ -53,11 +55,11 @@ class NativeLifespanWorker(LifespanWorkerBase, ASGIWorker):  # pyright: ignore[r
         """Return whether gunicorn listens, or did."""
         return bool(self.servers)
 
-    def drain(self, serving: asyncio.Task[None]) -> asyncio.Future[None]:
+    def drain(self, serving: asyncio.Task[None]) -> asyncio.Task[None]:
         """Wake gunicorn from the second that it sleeps; close the WebSockets, which it forgets."""
         if not self._draining:
             serving.cancel()
-        return asyncio.ensure_future(close_websockets())
+        return asyncio.create_task(close_websockets())
 
     async def _shutdown(self) -> None:
         self._draining = True
@@ -65,20 +67,27 @@ class NativeLifespanWorker(LifespanWorkerBase, ASGIWorker):  # pyright: ignore[r
 
     def requests(self) -> Collection[asyncio.Task[Any]]:
         """Return the tasks that have called the application."""
-        return set(self._in_flight.tasks)
+        return set(self._in_flight.receives)
+
+    def disconnect(self) -> None:
+        """Let the requests receive that the client has gone."""
+        for receive in set(self._in_flight.receives.values()):
+            receiver = getattr(receive, "__self__", None)
+            if isinstance(receiver, BodyReceiver):
+                receiver.signal_disconnect()
 
 
 class _InFlight:
-    """An application that knows the tasks that it is called in."""
+    """An application that knows the tasks that it is called in, and what each receives from."""
 
     def __init__(self, application: Application) -> None:
         self.application = application
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.receives: dict[asyncio.Task[Any], Any] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self.tasks.add(task)
+        self.receives[task] = receive
         try:
             await self.application(scope, receive, send)
         finally:
-            self.tasks.discard(task)
+            del self.receives[task]

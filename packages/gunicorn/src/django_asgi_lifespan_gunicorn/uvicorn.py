@@ -73,3 +73,9 @@ class LifespanWorker(LifespanWorkerBase, UvicornWorker):  # pyright: ignore[repo
     def requests(self) -> Collection[asyncio.Task[Any]]:
         """Return uvicorn's tasks."""
         return () if self._server is None else set(self._server.server_state.tasks)
+
+    def disconnect(self) -> None:
+        """Drop the connections."""
+        if self._server is not None:
+            for connection in set(self._server.server_state.connections):
+                connection.transport.abort()

@@ -27,8 +27,12 @@ __all__ = ("LifespanWorkerBase",)
 POLL = 0.05
 """Seconds between two looks at what is going to end, while the worker stops."""
 
-CANCELLATION = 0.5
-"""Seconds that a request that was given up has to end."""
+GIVING_UP = 0.5
+"""Seconds that requests have to end after they are told that the client has gone.
+
+As many they have after they are cancelled. Django cancels a view when the client goes, but it
+leaves the view running when it is cancelled itself: django/core/handlers/asgi.py, ``handle()``.
+"""
 
 HANDOVER = 10.0
 """Seconds after which a worker no longer relies on another one to tell the arbiter."""
@@ -73,12 +77,16 @@ class LifespanWorkerBase(Worker):
         """Return whether clients can connect, or could."""
         raise NotImplementedError
 
-    def drain(self, serving: asyncio.Task[None]) -> asyncio.Future[None] | None:
+    def drain(self, serving: asyncio.Task[None]) -> asyncio.Task[None] | None:
         """Tell ``serve()``, which runs as *serving*, to stop; return what else to wait for."""
         raise NotImplementedError
 
     def requests(self) -> Collection[asyncio.Task[Any]]:
         """Return the tasks of the requests in flight."""
+        raise NotImplementedError
+
+    def disconnect(self) -> None:
+        """Let the requests in flight know that they are given up, as if their clients had gone."""
         raise NotImplementedError
 
     # What gunicorn calls.
@@ -240,16 +248,18 @@ class LifespanWorkerBase(Worker):
             serving.result()
 
     async def _drain(self, serving: asyncio.Task[None]) -> None:
-        """Let *serving* end, and cancel it with its requests when their time has passed."""
+        """Let *serving* end; when its time has passed, give up what is in flight."""
         also = self.drain(serving)
-        drained = asyncio.gather(*filter(None, (serving, also)), return_exceptions=True)
-        if not await self._until(drained, lambda: self._stop.drain_until):
-            given_up = [task for task in self.requests() if not task.done()]
-            self.log.warning("Giving up %d requests in flight", len(given_up))
-            drained.cancel()
-            for task in given_up:
+        ends = {serving} if also is None else {serving, also}
+        if await self._until(ends, lambda: self._stop.drain_until):
+            return
+        given_up = set(self.requests())
+        self.log.warning("Giving up what is in flight: %d requests", len(given_up))
+        self.disconnect()
+        if not await self._until(ends | given_up, _in(GIVING_UP)):
+            for task in ends | given_up:
                 task.cancel()
-            await asyncio.wait({serving, *given_up}, timeout=CANCELLATION)
+            await self._until(ends | given_up, _in(GIVING_UP))
 
     async def _shut_down(self, lifespan: LifespanDriver) -> None:
         shutdown = asyncio.ensure_future(lifespan.shutdown())
@@ -265,7 +275,7 @@ class LifespanWorkerBase(Worker):
 
     async def _finish(self, phase: asyncio.Task[None], name: str) -> None:
         """Return when *phase* of the lifespan has ended, or there is no time left for it."""
-        if await self._until(phase, lambda: self._stop.end_by - GRACE):
+        if await self._until({phase}, lambda: self._stop.end_by - GRACE):
             return
         self.log.error(
             "The application's %s is cut short: gunicorn's graceful_timeout of %s s leaves no "
@@ -276,13 +286,16 @@ class LifespanWorkerBase(Worker):
         for _ in range(2):  # the second time says that there is hardly time left
             phase.cancel()
             await asyncio.wait({phase}, timeout=POLL)
-        await self._until(phase, lambda: self._stop.end_by)
+        await self._until({phase}, lambda: self._stop.end_by)
 
-    async def _until(self, task: asyncio.Future[Any], limit: Callable[[], float]) -> bool:
-        """Wait for *task* until the time of *limit*, which may change; return whether it ended."""
-        while not task.done() and (left := limit() - time.monotonic()) > 0:
-            await asyncio.wait({task}, timeout=min(left, POLL))
-        return task.done()
+    async def _until(
+        self, tasks: Collection[asyncio.Future[Any]], limit: Callable[[], float]
+    ) -> bool:
+        """Wait for *tasks* until the time of *limit*, which may change; return if all ended."""
+        pending = {task for task in tasks if not task.done()}
+        while pending and (left := limit() - time.monotonic()) > 0:
+            _, pending = await asyncio.wait(pending, timeout=min(left, POLL))
+        return not pending
 
     @contextlib.contextmanager
     def _heartbeat(self) -> Generator[None]:
@@ -303,6 +316,12 @@ class LifespanWorkerBase(Worker):
         finally:
             over.set()
             thread.join()
+
+
+def _in(seconds: float) -> Callable[[], float]:
+    """Return what returns a time so far from now."""
+    limit = time.monotonic() + seconds
+    return lambda: limit
 
 
 async def _first_of(task: asyncio.Future[Any], event: asyncio.Event) -> None:

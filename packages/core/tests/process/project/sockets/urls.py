@@ -1,7 +1,22 @@
-"""No views: the WebSockets stand before Django."""
+"""One view; the WebSockets stand before Django."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
 
-urlpatterns: list[Any] = []
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from project import journal
+
+
+async def held_view(request: HttpRequest) -> HttpResponse:
+    """Answer when the test says so, and tell the journal if that never happens."""
+    try:
+        await journal.hold("request")
+    except asyncio.CancelledError:
+        journal.write("request", "cancelled")
+        raise
+    return HttpResponse()
+
+
+urlpatterns = [path("held/", held_view)]

@@ -1,0 +1,1 @@
+"""The matrix: every server as a real process, and what holds under each."""

@@ -1,0 +1,235 @@
+"""The results: what a run found, beside what is committed, one file a target."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli
+import tomli_w
+
+from .checks import FAIL, PARTIAL
+from .probes import Probe
+from .scenarios import Observation
+from .targets import Target
+
+INTEGRATION = Path(__file__).parents[1]
+FOLDER = INTEGRATION / "results"
+VERSIONS = FOLDER / "versions"
+VARIES = "varies"
+NOTED = {FAIL, PARTIAL, VARIES}
+"""Outcomes that need a note."""
+
+MARKER = "# Written by `just matrix`: do not edit. What is said about an outcome: ../notes.toml\n"
+_LEFT_OUT = ("application", "manage", "request", "sync request")
+
+
+@dataclass(slots=True)
+class Result:
+    """What is known of one target.
+
+    Attributes:
+        outcomes: by probe, every outcome that was seen.
+        endings: by scenario, how the main process ended: its exit code, or ``killed``.
+        events: by scenario, every sequence of events that was seen.
+    """
+
+    title: str
+    setup: str
+    python: str
+    versions: dict[str, str]
+    outcomes: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    endings: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    events: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+
+    def add(self, scenario: str, seen: Observation, probes: Iterable[Probe]) -> None:
+        """Add what one launch showed."""
+        self.endings.setdefault(scenario, set()).add(_ending(seen))
+        self.events.setdefault(scenario, set()).add(_sequence(seen))
+        for probe in probes:
+            if probe.scenario == scenario:
+                self.outcomes.setdefault(probe.id, set()).add(probe.answer(seen))
+
+    def outcome(self, probe: str) -> str:
+        """Return the one outcome, or ``varies``."""
+        seen = self.outcomes[probe]
+        return VARIES if len(seen) > 1 else next(iter(seen))
+
+    def deviates(self, committed: Result, scenario: str, probes: Iterable[Probe]) -> bool:
+        """Return whether this scenario showed what the committed result does not have."""
+        mine = [self.endings.get(scenario, set()), self.events.get(scenario, set())]
+        theirs = [committed.endings.get(scenario, set()), committed.events.get(scenario, set())]
+        for probe in probes:
+            if probe.scenario == scenario:
+                mine.append(self.outcomes.get(probe.id, set()))
+                theirs.append(committed.outcomes.get(probe.id, set()))
+        return not all(one <= other for one, other in zip(mine, theirs, strict=True))
+
+    def widen(self, committed: Result) -> None:
+        """Add what the committed result says may happen as well, where it covers what was seen."""
+        for mine, theirs in (
+            (self.outcomes, committed.outcomes),
+            (self.endings, committed.endings),
+            (self.events, committed.events),
+        ):
+            for key, values in mine.items():
+                if values <= theirs.get(key, set()):
+                    values.update(theirs[key])
+
+
+def _ending(seen: Observation) -> str:
+    return "killed" if seen.code is None else str(seen.code)
+
+
+def _sequence(seen: Observation) -> str:
+    """Return the events of each worker, without what tells one worker or moment from another."""
+    stories: list[str] = []
+    for pid in dict.fromkeys(event.pid for event in seen.journal):
+        events = [str(e) for e in seen.journal.of(pid) if e.subject not in _LEFT_OUT]
+        if events:
+            stories.append(", ".join(events))
+    return "; ".join(
+        f"{stories.count(story)} x {story}" if stories.count(story) > 1 else story
+        for story in sorted(set(stories))
+    )
+
+
+# Files
+
+
+def read_results(folder: Path = FOLDER) -> dict[str, Result]:
+    """Return the committed result of each target."""
+    return {path.stem: _read(path) for path in sorted(folder.glob("*.toml"))}
+
+
+def _read(path: Path) -> Result:
+    content: dict[str, Any] = tomli.loads(path.read_text())
+    return Result(
+        title=content["title"],
+        setup=content["setup"],
+        python=content["python"],
+        versions=content["versions"],
+        outcomes={
+            name: set(entry.get("seen", [entry["outcome"]]))
+            for name, entry in content["probes"].items()
+        },
+        endings={name: set(entry["exit"]) for name, entry in content["scenarios"].items()},
+        events={name: set(entry["events"]) for name, entry in content["scenarios"].items()},
+    )
+
+
+def write_result(target: str, result: Result, notes: Notes, folder: Path = FOLDER) -> None:
+    """Write one target's file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "title": result.title,
+        "setup": result.setup,
+        "python": result.python,
+        "versions": dict(sorted(result.versions.items())),
+        "probes": {
+            probe: _entry(target, result, probe, notes) for probe in sorted(result.outcomes)
+        },
+        "scenarios": {
+            name: {"exit": sorted(result.endings[name]), "events": sorted(result.events[name])}
+            for name in sorted(result.endings)
+        },
+    }
+    path = folder / f"{target}.toml"
+    path.write_text(MARKER + tomli_w.dumps(content, multiline_strings=False))
+
+
+def _entry(target: str, result: Result, probe: str, notes: Notes) -> dict[str, Any]:
+    outcome = result.outcome(probe)
+    entry: dict[str, Any] = {"outcome": outcome}
+    if outcome == VARIES:
+        entry["seen"] = sorted(result.outcomes[probe])
+    if outcome in NOTED:
+        for note in notes.find(target, probe):
+            entry["note"] = note.text
+            entry["source"] = note.source
+    return entry
+
+
+# Other releases
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A set of other releases than the pinned ones, as ``versions.toml`` has them."""
+
+    title: str
+    python: str
+    versions: dict[str, str]
+
+
+def read_releases(path: Path = INTEGRATION / "versions.toml") -> dict[str, Release]:
+    """Return every such set by the name of its folder of results."""
+    return {name: Release(**each) for name, each in tomli.loads(path.read_text()).items()}
+
+
+# Notes
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is said about outcomes: why, what to do, and where that is known from."""
+
+    targets: tuple[str, ...]
+    probes: tuple[str, ...]
+    text: str
+    source: str
+
+    def covers(self, target: str, probe: str) -> bool:
+        """Return whether it is about this outcome; both may be named by patterns."""
+        return any(fnmatch.fnmatch(target, each) for each in self.targets) and any(
+            fnmatch.fnmatch(probe, each) for each in self.probes
+        )
+
+
+class Notes:
+    """All notes; the first one that covers an outcome is its own."""
+
+    def __init__(self, notes: Iterable[Note]) -> None:
+        self.all = tuple(notes)
+
+    def find(self, target: str, probe: str) -> list[Note]:
+        """Return the note of this outcome, if there is one."""
+        return [note for note in self.all if note.covers(target, probe)][:1]
+
+
+def read_notes(path: Path = INTEGRATION / "notes.toml") -> Notes:
+    """Return the notes in the order of the file."""
+    entries: list[Mapping[str, Any]] = tomli.loads(path.read_text()).get("note", [])
+    return Notes(
+        Note(tuple(each["targets"]), tuple(each["probes"]), each["text"].strip(), each["source"])
+        for each in entries
+    )
+
+
+def lacks(
+    targets: Iterable[Target], probes: Iterable[Probe], results: Mapping[str, Result], notes: Notes
+) -> list[str]:
+    """Return what the results owe: a file, an answer, a note; or have without being asked."""
+    wanted = {target.id: target for target in targets}
+    probes = list(probes)
+    missing = [f"{stranger}: no such target" for stranger in results.keys() - wanted.keys()]
+    for name in wanted:
+        if name in results:
+            missing += _lacks(name, results[name], probes, notes)
+        else:
+            missing.append(f"{name}: no result")
+    return missing
+
+
+def _lacks(target: str, result: Result, probes: Iterable[Probe], notes: Notes) -> list[str]:
+    strangers = result.outcomes.keys() - {probe.id for probe in probes}
+    missing = [f"{target}: no such probe: {stranger}" for stranger in sorted(strangers)]
+    for probe in probes:
+        if probe.id not in result.outcomes:
+            missing.append(f"{target}: no answer to {probe.id}")
+        elif result.outcome(probe.id) in NOTED and not notes.find(target, probe.id):
+            missing.append(f"{target}: {probe.id} is {result.outcome(probe.id)}, without a note")
+    return missing

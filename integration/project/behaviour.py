@@ -1,0 +1,34 @@
+"""What a scenario asks of the application, in environment variables, and the gates it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+SETUP = os.environ["SETUP"]
+"""``alone``: stock Django, without our package; else our handler."""
+
+STARTUP = os.environ.get("STARTUP", "")
+"""What happens when the resource ``dependent`` starts up: see ``lifespan.py``."""
+
+SHUTDOWN = os.environ.get("SHUTDOWN", "")
+"""What happens when it shuts down."""
+
+HOLDS_IMPORT = "HOLDS_IMPORT" in os.environ
+"""The import of the application ends when the gate ``import`` is open."""
+
+_GATES = Path(os.environ["GATES"])
+
+
+async def gate(name: str) -> None:
+    """Return when the scenario has opened this gate."""
+    while not (_GATES / name).exists():  # noqa: ASYNC110 (another process opens it)
+        await asyncio.sleep(0.01)
+
+
+def blocking_gate(name: str) -> None:
+    """Return when the scenario has opened this gate; until then, block the thread."""
+    while not (_GATES / name).exists():
+        time.sleep(0.01)

@@ -1,0 +1,13 @@
+"""Django's command-line utility for the project."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import journal
+from django.core.management import execute_from_command_line
+
+journal.write("import", "begun", "manage")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+execute_from_command_line(sys.argv)

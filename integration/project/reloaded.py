@@ -1,0 +1,1 @@
+"""A module that development servers watch; a scenario touches a copy of it."""

@@ -1,0 +1,101 @@
+"""Two resources, one of which requires the other; each tells the journal what happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import journal
+from behaviour import SHUTDOWN, STARTUP, blocking_gate, gate
+
+from django_asgi_lifespan import asgi_shutdown, asgi_startup, asgi_stopping, resource
+
+
+@resource
+async def base() -> AsyncIterator[list[str]]:
+    """Have a list that every request of the worker shares."""
+    journal.write("startup", "opening", "base")
+    journal.write("startup", "open", "base")
+    try:
+        yield []
+    finally:
+        journal.write("shutdown", "closing", "base")
+        journal.write("shutdown", "closed", "base")
+
+
+@resource(requires=[base])
+async def dependent() -> AsyncIterator[str]:
+    """Have what is misbehaving as the scenario asks."""
+    journal.write("startup", "opening", "dependent")
+    await _start()
+    journal.write("startup", "open", "dependent")
+    try:
+        yield "value"
+    finally:
+        journal.write("shutdown", "closing", "dependent")
+        await _stop()
+        journal.write("shutdown", "closed", "dependent")
+
+
+async def _start() -> None:
+    match STARTUP:
+        case "held":
+            await gate("startup")
+        case "blocking":
+            blocking_gate("startup")
+        case "fails":
+            raise ValueError("the startup failed on purpose")
+        case "exits":
+            sys.exit(7)
+        case "late":
+            await asyncio.sleep(3600)
+        case "hangs":
+            await _ignore_cancellation()
+
+
+async def _stop() -> None:
+    match SHUTDOWN:
+        case "fails":
+            raise ValueError("the shutdown failed on purpose")
+        case "exits":
+            sys.exit(7)
+        case "slow":
+            await asyncio.sleep(float(os.environ.get("SLOW", "1.5")))
+        case "late":
+            await asyncio.sleep(3600)
+        case "held":
+            await gate("shutdown")
+
+
+async def _ignore_cancellation() -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            continue
+
+
+def _started(**keywords: Any) -> None:
+    journal.write("startup", "sent", "asgi_startup")
+    if STARTUP == "receiver":
+        raise ValueError("the startup failed on purpose")
+
+
+def _stopping(**keywords: Any) -> None:
+    journal.write("shutdown", "sent", "asgi_stopping")
+
+
+def _stopped(**keywords: Any) -> None:
+    journal.write("shutdown", "sent", "asgi_shutdown")
+    if SHUTDOWN == "receiver":
+        raise ValueError("the shutdown failed on purpose")
+
+
+asgi_startup.connect(_started, weak=False)
+asgi_stopping.connect(_stopping, weak=False)
+asgi_shutdown.connect(_stopped, weak=False)

@@ -1,0 +1,91 @@
+"""Views that tell what a request can see, or that hold it until the scenario lets it go."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import journal
+from behaviour import SETUP, gate
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.urls import path
+
+
+def _look(request: Any) -> dict[str, Any]:
+    """Return what this request sees of the lifespan."""
+    state = getattr(request, "scope", {}).get("state")
+    return {
+        "pid": os.getpid(),
+        "thread": threading.get_ident(),
+        "state": None if state is None else sorted(state),
+        "shared": None if not state else state.get("base"),
+        "get": _get(),
+    }
+
+
+def _get() -> str:
+    """Return the value of the resource that was asked for in code, or why there is none."""
+    if SETUP == "alone":
+        return "none"
+    from shop.lifespan import dependent
+
+    from django_asgi_lifespan import ResourceUnavailableError
+
+    try:
+        return dependent.get()
+    except ResourceUnavailableError as error:
+        return str(error)
+
+
+async def look(request: HttpRequest) -> JsonResponse:
+    """Tell what an async view sees."""
+    journal.write("serving", "begun", "request")
+    return JsonResponse(_look(request))
+
+
+def look_sync(request: HttpRequest) -> JsonResponse:
+    """Tell what a sync view sees."""
+    journal.write("serving", "begun", "sync request")
+    return JsonResponse(_look(request))
+
+
+async def change(request: Any) -> JsonResponse:
+    """Put a key into the state of this request, and an item into the list that all share."""
+    state = request.scope.get("state", {})
+    state["changed"] = True
+    state.get("base", []).append("item")
+    return JsonResponse({"state": sorted(state)})
+
+
+async def hold(request: HttpRequest) -> JsonResponse:
+    """Answer when the gate ``request`` is open, with what the request sees then."""
+    journal.write("serving", "begun", "held request")
+    await gate("request")
+    seen = _look(request)
+    journal.write("serving", "ended", "held request")
+    return JsonResponse(seen)
+
+
+async def stream(request: HttpRequest) -> StreamingHttpResponse:
+    """Send one line at once, and the last one when the gate ``request`` is open."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"first\n"
+        journal.write("serving", "begun", "stream")
+        await gate("request")
+        yield _get().encode() + b"\n"
+        journal.write("serving", "ended", "stream")
+
+    return StreamingHttpResponse(lines())
+
+
+_VIEWS: dict[str, Callable[..., Any]] = {
+    "": look,
+    "sync/": look_sync,
+    "change/": change,
+    "held/": hold,
+    "stream/": stream,
+}
+urlpatterns = [path(route, view) for route, view in _VIEWS.items()]

@@ -1,0 +1,258 @@
+"""The harness's own rules: what is asked, how answers are compared, what the files must have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from integration.harness import render
+from integration.harness.checks import CHECKS, closes, finishes_request, startup_first
+from integration.harness.client import Answer
+from integration.harness.journal import Journal
+from integration.harness.probes import Probe, read_probes
+from integration.harness.results import (
+    Note,
+    Notes,
+    Result,
+    lacks,
+    read_notes,
+    read_results,
+    write_result,
+)
+from integration.harness.scenarios import PLAYS, SCENARIOS, Observation
+from integration.harness.targets import Target, read_targets
+
+
+def observe(*events: str, pid: int = 1, **view: object) -> Observation:
+    """Return an observation with these events, ``"startup: base open"``, of one worker."""
+    lines = [
+        json.dumps(
+            {
+                "pid": pid,
+                "phase": event.partition(": ")[0],
+                "event": event.rpartition(" ")[2],
+                "subject": event.partition(": ")[2].rpartition(" ")[0],
+                "loop": 1,
+                "task": 1,
+                "thread": 1,
+                "time": float(index),
+            }
+        )
+        for index, event in enumerate(events)
+    ]
+    values: dict[str, object] = {
+        "processes": 1,
+        "journal": Journal.parse("".join(f"{line}\n" for line in lines).encode()),
+        "seen": {},
+        "code": 0,
+        "hung": False,
+        "orphans": 0,
+        "output": "",
+        "problem": "",
+        "report": "",
+        "seconds": 1.0,
+    }
+    return Observation(**(values | view))  # type: ignore[arg-type]
+
+
+OPEN = (
+    "startup: base opening",
+    "startup: base open",
+    "startup: dependent opening",
+    "startup: dependent open",
+    "startup: asgi_startup sent",
+)
+CLOSED = (
+    "shutdown: dependent closing",
+    "shutdown: dependent closed",
+    "shutdown: base closing",
+    "shutdown: base closed",
+)
+
+
+# What is asked
+
+
+def test_every_probe_asks_what_there_is() -> None:
+    """Each names a scenario and a check, and has an id of its own."""
+    probes = read_probes()
+    assert {probe.scenario for probe in probes} == set(SCENARIOS)
+    assert {probe.check for probe in probes} == set(CHECKS)
+    assert len({probe.id for probe in probes}) == len(probes)
+
+
+def test_every_target_plays_scenarios_that_there_are() -> None:
+    """What a target plays is a known set, and sets name known scenarios."""
+    assert {target.plays for target in read_targets().values()} <= set(PLAYS)
+    assert all(scenarios <= set(SCENARIOS) for scenarios in PLAYS.values())
+
+
+def test_every_row_of_the_contract_is_asked_about() -> None:
+    """The page has a heading for each row, and each row has a question."""
+    assert {probe.row for probe in read_probes()} == set(render.ROWS)
+
+
+# How an answer is found
+
+
+def test_what_was_opened_and_closed_in_order_closes() -> None:
+    """The whole story of one worker."""
+    assert closes(observe(*OPEN, *CLOSED)) == "pass"
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        observe(),
+        observe(*OPEN),
+        observe(*OPEN, *CLOSED[:2]),
+        observe(*OPEN, *CLOSED[2:]),
+        observe(*OPEN, *CLOSED[2:], *CLOSED[:2]),
+        observe(*OPEN, CLOSED[0], *CLOSED[2:]),
+        observe(*OPEN, *CLOSED, hung=True),
+        observe(*OPEN, *CLOSED, orphans=1),
+    ],
+    ids=["never", "open", "half", "other half", "order", "not ended", "hung", "orphans"],
+)
+def test_anything_less_does_not_close(seen: Observation) -> None:
+    """No lifespan, something left open, the wrong order, a server that does not end."""
+    assert closes(seen) == "fail"
+
+
+def test_one_worker_of_two_closes_in_part() -> None:
+    """The other was cut off."""
+    both = [*observe(*OPEN, *CLOSED).journal, *observe(*OPEN, pid=2).journal]
+    assert closes(observe(journal=Journal(both))) == "partial"
+
+
+def test_a_request_before_the_startup_is_complete_is_seen() -> None:
+    """The order in the journal of one worker decides."""
+    request = "serving: request begun"
+    assert startup_first(observe(*OPEN, request)) == "pass"
+    assert startup_first(observe(*OPEN[:4], request, OPEN[4])) == "fail"
+    assert startup_first(observe(*OPEN)) == "fail"
+    assert startup_first(observe(request)) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Answer(200, {"get": "value"}), "pass"),
+        (Answer(200, {"get": "base is not available"}), "fail"),
+        (Answer(500, "Server Error"), "fail"),
+        (Answer(None, "ConnectionResetError()"), "fail"),
+    ],
+)
+def test_a_request_in_flight_has_its_resources_to_its_end(answer: Answer, outcome: str) -> None:
+    """An answer alone is not enough."""
+    assert finishes_request(observe(*OPEN, *CLOSED, seen={"held": answer})) == outcome
+
+
+def test_what_did_not_get_as_far_as_the_question_is_never_a_pass() -> None:
+    """It is blocked, or failed where no lifespan was begun."""
+    probe = Probe(id="id", scenario="int", check="closes", question="?", row="stop")
+    assert probe.answer(observe(*OPEN, *CLOSED, problem="no answer")) == "blocked"
+    never = Probe(id="id", scenario="int", check="closes_or_never_starts", question="?", row="stop")
+    assert never.answer(observe(problem="no answer")) == "fail"
+
+
+# How results are compared and kept
+
+
+def result(**outcomes: set[str]) -> Result:
+    """Return a result with these outcomes of a scenario ``int``."""
+    return Result(
+        title="title",
+        setup="core",
+        python="3.13",
+        versions={"django": "6.1"},
+        outcomes=outcomes,
+        endings={"int": {"0"}},
+        events={"int": {"base open"}},
+    )
+
+
+PROBE = Probe(id="probe", scenario="int", check="closes", question="?", row="stop")
+
+
+def test_an_outcome_outside_the_committed_ones_deviates() -> None:
+    """Within what varies it does not."""
+    committed = result(probe={"pass", "partial"})
+    assert not result(probe={"pass"}).deviates(committed, "int", [PROBE])
+    assert result(probe={"fail"}).deviates(committed, "int", [PROBE])
+    assert not result(probe={"fail"}).deviates(committed, "quit", [PROBE])
+
+
+@pytest.mark.parametrize("what", ["endings", "events"])
+def test_another_ending_or_course_of_events_deviates(what: str) -> None:
+    """Even where the answers are the same."""
+    mine = result(probe={"pass"})
+    getattr(mine, what)["int"] = {"other"}
+    assert mine.deviates(result(probe={"pass"}), "int", [PROBE])
+
+
+def test_what_varies_stays_varying_when_one_run_shows_only_a_part() -> None:
+    """Else the results would change with every run."""
+    mine = result(probe={"pass"})
+    mine.widen(result(probe={"pass", "partial"}))
+    assert mine.outcome("probe") == "varies"
+    changed = result(probe={"fail"})
+    changed.widen(result(probe={"pass", "partial"}))
+    assert changed.outcome("probe") == "fail"
+
+
+def test_a_result_reads_as_it_was_written(tmp_path: Path) -> None:
+    """With its note, and nothing of the clock or the machine."""
+    notes = Notes([Note(("uvicorn*",), ("pro*",), "Because.", "somewhere")])
+    written = result(probe={"pass", "partial"}, other={"fail"})
+    write_result("uvicorn.core", written, notes, tmp_path)
+    assert read_results(tmp_path) == {"uvicorn.core": written}
+    text = (tmp_path / "uvicorn.core.toml").read_text()
+    assert 'note = "Because."' in text
+    write_result("uvicorn.core", written, notes, tmp_path)
+    assert (tmp_path / "uvicorn.core.toml").read_text() == text
+
+
+def test_what_is_missing_is_said() -> None:
+    """A result, an answer, a note; a stranger."""
+    target = Target(id="a.core", title="a", setup="core", command=(), requirements=(), plays="all")
+    notes = Notes([])
+    assert lacks([target], [PROBE], {}, notes) == ["a.core: no result"]
+    assert lacks([target], [PROBE], {"a.core": result()}, notes) == ["a.core: no answer to probe"]
+    assert lacks([target], [PROBE], {"a.core": result(probe={"fail"})}, notes) == [
+        "a.core: probe is fail, without a note"
+    ]
+    assert lacks([target], [PROBE], {"a.core": result(probe={"pass"}, b={"pass"})}, notes) == [
+        "a.core: no such probe: b"
+    ]
+    assert lacks([], [], {"a.core": result()}, notes) == ["a.core: no such target"]
+
+
+# What is committed
+
+
+def test_the_results_are_complete() -> None:
+    """Every target has an answer to every probe, and what needs a note has one."""
+    targets = [target for target in read_targets().values() if not target.control]
+    assert lacks(targets, read_probes(), read_results(), read_notes()) == []
+
+
+def test_every_note_is_about_something() -> None:
+    """A note whose outcome is gone goes too."""
+    results = read_results()
+    notes = read_notes()
+    used = {
+        note
+        for target, result in results.items()
+        for probe in result.outcomes
+        if result.outcome(probe) in {"fail", "partial", "varies"}
+        for note in notes.find(target, probe)
+    }
+    assert [note.text for note in notes.all if note not in used] == []
+
+
+def test_the_pages_are_what_is_rendered() -> None:
+    """A hand edit is caught; rendering twice gives the same bytes."""
+    assert render.differs() == []

@@ -1,0 +1,199 @@
+"""The development server: uvicorn in the place of the WSGI server of Django's ``runserver``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import logging
+import os
+import socket
+import socketserver
+import sys
+import threading
+import time
+from typing import Any
+
+from uvicorn.config import STARTUP_FAILURE
+
+from django_asgi_lifespan.driver import Application
+from django_asgi_lifespan.protocol import Receive, Scope, Send
+
+from .server import Config, Server
+
+__all__ = ("DevelopmentServer", "StoppableServer", "Switch", "switch")
+
+TIMEOUT = 1
+"""Seconds that requests have to end: nobody wants to wait for a stream at a reload."""
+
+PATIENCE = 1.0
+"""Seconds that the server's thread has to end, when everything is closed."""
+
+_TICK = 0.1
+"""Seconds between two chances for the main thread to handle OS signals."""
+
+
+class StoppableServer(Server):
+    """A server that says when everything is closed; its event loop may wait for threads then.
+
+    Attributes:
+        closed: set when the lifespan has shut down, or never started.
+        ended: set when the event loop has ended too.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.closed = threading.Event()
+        self.ended = threading.Event()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().shutdown(sockets)
+        finally:
+            self.closed.set()
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            super().run(sockets)
+        finally:
+            self.closed.set()
+            self.ended.set()
+
+
+class Switch:
+    """Lets the main thread stop the server that runs in another one, or that is about to."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server: StoppableServer | None = None
+        self._is_off = False
+
+    def on(self, server: StoppableServer) -> None:
+        """Note that *server* is about to run.
+
+        Raises:
+            SystemExit: the switch is off already.
+        """
+        with self._lock:
+            if self._is_off:
+                sys.exit()
+            self._server = server
+
+    def off(self) -> None:
+        """Stop the server, and return when everything is closed."""
+        with self._lock:
+            self._is_off = True
+            server = self._server
+        if server is not None:
+            server.should_exit = True
+            while not server.closed.wait(_TICK):
+                pass  # it wakes, because an OS signal may come to a thread that Python ignores
+            server.ended.wait(PATIENCE)
+
+
+switch = Switch()
+"""That of this process: Django makes its server itself, and keeps it to itself."""
+
+
+class DevelopmentServer:
+    """Uvicorn, as Django's ``runserver`` makes and uses its server.
+
+    The port is open from the beginning, so that a browser that is reloaded meanwhile waits for
+    the startup.
+
+    Source: ``run``, django/core/servers/basehttp.py, of Django 4.2 to 6.1.
+
+    Attributes:
+        server_port: where it listens.
+    """
+
+    def __init__(
+        self, server_address: tuple[str, int], handler_class: object, *, ipv6: bool = False
+    ) -> None:
+        self._socket = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET)
+        if os.name == "posix":  # on Windows the option would take a port from whoever has it
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind(server_address)
+            self._socket.listen()
+        except OSError:
+            self._socket.close()
+            raise
+        self.server_port: int = self._socket.getsockname()[1]
+
+    def set_app(self, application: Application) -> None:
+        """Serve *application*; one request at a time where ``--nothreading`` asks for it."""
+        threaded = isinstance(self, socketserver.ThreadingMixIn)
+        self._application = application if threaded else OneAtATime(application)
+
+    def serve_forever(self) -> None:
+        """Serve until switched off, or until an OS signal arrives in the main thread.
+
+        Raises:
+            SystemExit: with 3, where the lifespan did not start.
+            KeyboardInterrupt: an OS signal arrived, and everything is closed.
+        """
+        _log_as_django_does()
+        server = StoppableServer(
+            Config(
+                self._application,
+                log_config=None,
+                timeout_graceful_shutdown=TIMEOUT,
+            )
+        )
+        try:
+            switch.on(server)
+            server.run(sockets=[self._socket])
+        finally:
+            self._socket.close()
+        if not server.started:
+            sys.exit(STARTUP_FAILURE)
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+
+
+class OneAtATime:
+    """An application that serves one HTTP request after the other."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one scope."""
+        turn = self._lock if scope["type"] == "http" else contextlib.nullcontext()
+        async with turn:
+            await self._application(scope, receive, send)
+
+
+class _Relay(logging.Handler):
+    """Hands records on to Django's logger of its development server."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.server_time = time.strftime("%d/%b/%Y %H:%M:%S")  # as Django's server has it
+        logging.getLogger("django.server").handle(record)
+
+
+class _AccessRelay(_Relay):
+    """Hands on uvicorn's access log, in the style of Django's own.
+
+    The arguments are those that ``AccessFormatter.formatMessage`` expects (uvicorn/logging.py:105).
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        arguments: Any = record.args
+        _, method, path, version, status = arguments
+        line = copy.copy(record)
+        line.msg, line.args = '"%s %s HTTP/%s" %d', (method, path, version, status)
+        line.status_code = status  # decides its colour
+        super().emit(line)
+
+
+def _log_as_django_does() -> None:
+    """Show requests and the course of the lifespan, where the project's ``LOGGING`` does not."""
+    for name, relay in (("uvicorn.access", _AccessRelay()), ("django_asgi_lifespan", _Relay())):
+        logger = logging.getLogger(name)
+        if not logger.hasHandlers():
+            logger.addHandler(relay)
+            logger.setLevel(logging.INFO)
+            logger.propagate = False

@@ -1,0 +1,226 @@
+"""An orderly stop of a process of uvicorn: resources close, whatever OS signals it is stopped by.
+
+What it relies on in uvicorn is listed in ``server.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Generator
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
+
+from django_asgi_lifespan.state import announce_stopping
+
+__all__ = (
+    "GRACE",
+    "SAME_STOP",
+    "OrderlyStop",
+    "end_process",
+    "find_server",
+    "is_main_thread",
+    "orderly_stop",
+)
+
+logger = logging.getLogger("uvicorn.error")  # the one that uvicorn's log configuration shows
+
+SAME_STOP = 0.5
+"""Seconds in which further OS signals tell of the same stop, not of more haste.
+
+A program that runs the server sends it SIGTERM at Ctrl+C, while the terminal sends SIGINT.
+"""
+
+GRACE = 1.0
+"""Seconds that requests have to end, when they were given up, while every resource still works."""
+
+PATIENCE = 5.0
+"""Seconds that the process has to end, when its lifespan has: threads may still be running."""
+
+_TICK = 0.1
+"""Seconds between two looks at the server; uvicorn's own main loop takes as many."""
+
+_ALSO_STOP = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGQUIT") if hasattr(signal, name))
+"""They kill a single process of uvicorn at once."""
+
+
+def is_main_thread() -> bool:
+    """Return whether this is the thread that handles OS signals."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def find_server() -> uvicorn.Server | None:
+    """Return the server that runs in this thread, as far as OS signals can tell.
+
+    It has made its method ``handle_exit`` the handler of them (``capture_signals``,
+    uvicorn/server.py:332), which it cannot in another thread than the main one.
+    """
+    if is_main_thread():
+        owner = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        if isinstance(owner, uvicorn.Server):
+            return owner
+    return None
+
+
+@contextlib.contextmanager
+def orderly_stop(server: uvicorn.Server | None, *, exits: bool) -> Generator[None]:
+    """Be inside while the lifespan runs, to have it shut down whatever stops the server.
+
+    Args:
+        server: the one that runs the lifespan; without it, nothing is done.
+        exits: whether the process ends with the server, as under the command of this package.
+            Else an OS signal is noted by uvicorn as ever, which raises it once more at its end:
+            a program around the server may rely on that.
+    """
+    if server is None:
+        yield
+        return
+    with OrderlyStop(server, exits=exits):
+        yield
+    if exits and is_main_thread():
+        end_process(after=PATIENCE)
+
+
+def end_process(*, after: float, code: int = 1) -> None:
+    """End this process with *code* if threads keep it from ending *after* so many seconds.
+
+    Python waits at its end for the threads of executors, such as that of a synchronous view, and
+    nothing can stop a thread. It calls its exit handlers when it has waited.
+    """
+
+    def end() -> None:
+        known = (threading.main_thread(), timer)
+        names = [thread.name for thread in threading.enumerate() if thread not in known]
+        logger.error("The process does not wait for its threads: %s.", ", ".join(names))
+        sys.stdout.flush()
+        os._exit(code)
+
+    timer = threading.Timer(after, end)
+    timer.daemon = True
+    timer.start()
+    atexit.register(timer.cancel)
+
+
+class OrderlyStop:
+    """Takes over the OS signals of a server; the first stops it, and a real second one hastens it.
+
+    uvicorn skips the lifespan's shutdown when SIGINT comes after any other stop
+    (uvicorn/server.py:310, uvicorn/server.py:353), be it 20 ms later.
+    """
+
+    def __init__(self, server: uvicorn.Server, *, exits: bool) -> None:
+        self._server = server
+        self._exits = exits
+        self._loop = asyncio.get_running_loop()
+        self._since: float | None = None
+        self._announced = False
+        self._handlers: dict[int, Any] = {}
+        self._parent = multiprocessing.parent_process()
+
+    def __enter__(self) -> None:
+        # Both signals came while the application was imported: there was nothing to hasten.
+        self._server.force_exit = False
+        for number in (*HANDLED_SIGNALS, *_ALSO_STOP) if is_main_thread() else ():
+            handler = signal.getsignal(number)
+            if number in HANDLED_SIGNALS or handler is signal.SIG_DFL:
+                self._handlers[number] = handler
+                signal.signal(number, self._handle)
+        if self._parent is not None and sys.platform != "win32":
+            self._loop.add_reader(self._parent.sentinel, self._parent_ended)
+        self._watch = self._loop.create_task(self._watch_server(), name="watch of the server")
+
+    def __exit__(self, *details: object) -> None:
+        self._watch.cancel()
+        if self._parent is not None and sys.platform != "win32":
+            self._loop.remove_reader(self._parent.sentinel)
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) == self._handle:
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+        if number == signal.SIGINT and self._server.should_exit:
+            if now - self._since >= SAME_STOP:
+                self._loop.call_soon_threadsafe(self._give_up)
+            return
+        if self._exits or number in _ALSO_STOP:
+            self._server.should_exit = True
+        else:
+            self._handlers[number](number, frame)
+        self._loop.call_soon_threadsafe(self._announce)
+
+    def _parent_ended(self) -> None:
+        """Stop with the supervisor: nobody else is there to stop this worker."""
+        assert self._parent is not None
+        self._loop.remove_reader(self._parent.sentinel)
+        logger.error("The supervisor [%s] has ended, and so does this worker.", self._parent.pid)
+        signal.raise_signal(signal.SIGTERM)
+
+    async def _watch_server(self) -> None:
+        """Find out that the server stops for another reason, such as its limit of requests."""
+        while self._is_serving():  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(_TICK)
+        self._announce()
+
+    def _is_serving(self) -> bool:
+        server = self._server
+        if not server.started:
+            return True
+        return not server.should_exit and any(each.is_serving() for each in server.servers)
+
+    def _announce(self) -> None:
+        if self._announced:
+            return
+        self._announced = True
+        announce_stopping()
+        requests = len(self._server.server_state.tasks)
+        limit = self._server.config.timeout_graceful_shutdown
+        if not requests:
+            return
+        elif limit is None:
+            logger.info(
+                "Waiting without a limit for requests in flight: %d "
+                "(set one with --timeout-graceful-shutdown).",
+                requests,
+            )
+        else:
+            logger.info(
+                "Waiting at most %g s for requests in flight: %d (--timeout-graceful-shutdown).",
+                limit,
+                requests,
+            )
+            self._loop.call_later(limit - min(GRACE, limit / 2), self._give_up)
+
+    def _give_up(self) -> None:
+        """Let the requests in flight end, first as if their clients had gone.
+
+        Cancelling their tasks, as uvicorn does (uvicorn/server.py:307), would leave the views
+        running: since Django 5.0 its handler cancels a view when the client has gone, but not when
+        it is cancelled itself (``ASGIHandler.handle``, django/core/handlers/asgi.py). What does
+        not heed its client is cancelled all the same, and then waited for no more.
+        """
+        state = self._server.server_state
+        if not (state.connections or state.tasks):
+            return
+        logger.warning("Giving up requests in flight: %d.", len(state.tasks))
+        for connection in list(state.connections):
+            connection.transport.abort()
+        self._loop.call_later(GRACE / 2, self._cancel_requests)
+        self._loop.call_later(GRACE, state.tasks.clear)
+
+    def _cancel_requests(self) -> None:
+        for task in self._server.server_state.tasks:
+            task.cancel()

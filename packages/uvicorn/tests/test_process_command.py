@@ -1,0 +1,297 @@
+"""The command: what a real process does when it is started, fails and is stopped."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from process.server import HOST, Process
+from process.stories import STARTED, STOPPED, held
+
+from .conftest import CANCELS_QUIETLY, Setup, Start
+
+pytestmark = pytest.mark.process
+
+TRACEBACK = "Traceback (most recent call last)"
+
+
+@pytest.fixture(params=["1", "2"], ids=["1 process", "2 workers"])
+def workers(request: pytest.FixtureRequest) -> str:
+    """The number of processes that serve."""
+    return str(request.param)
+
+
+def hold_a_request(server: Process) -> http.client.HTTPConnection:
+    """Return a request in flight, when every process serves."""
+    server.wait_until_serving()
+    request = server.send("/held/")
+    server.wait_for("request held")
+    return request
+
+
+def lifespans(server: Process, *, of: int) -> list[list[str]]:
+    """Return the story of each of so many processes, without what happened to requests."""
+    stories = server.stories()
+    assert len(stories) == of, stories
+    return [[event for event in story if not event.startswith("request")] for story in stories]
+
+
+@pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
+def test_a_stop_ends_with_0_and_runs_the_exit_handlers(
+    command: Start, setup: Setup, stop: str
+) -> None:
+    """The request in flight is answered, resources close, and Python ends as it should."""
+    count, options = setup
+    with command("chain", *options, asgi="noted_asgi") as server:
+        server.wait_for("search open", times=count)
+        request = hold_a_request(server)
+        server.stop(stop)
+        server.wait_until_refusing()
+        server.release("request")
+        assert server.answer(request).status == 200
+        assert server.wait() == 0
+        assert lifespans(server, of=count) == [[*STARTED, *STOPPED, "process exited"]] * count
+        assert TRACEBACK not in server.output()
+
+
+def test_sigterm_and_sigint_together_are_one_stop(command: Start, setup: Setup) -> None:
+    """A program that forwards SIGTERM at Ctrl+C does not make it a forced exit."""
+    count, options = setup
+    with command("chain", *options) as server:
+        server.wait_for("search open", times=count)
+        request = hold_a_request(server)
+        server.stop_group("SIGTERM")
+        server.stop_group("SIGINT")
+        server.wait_until_refusing()
+        server.release("request")
+        assert server.answer(request).status == 200
+        assert server.wait() == 0
+        assert lifespans(server, of=count) == [[*STARTED, *STOPPED]] * count
+
+
+@pytest.mark.parametrize("first", ["SIGTERM", "Ctrl+C"])
+def test_a_real_second_ctrl_c_gives_up_requests_alone(
+    command: Start, setup: Setup, first: str
+) -> None:
+    """The client is cut off, the view is cancelled, and the resources close all the same."""
+    count, options = setup
+    with command("chain", *options) as server:
+        server.wait_for("search open", times=count)
+        request = hold_a_request(server)
+        server.stop(first)
+        server.wait_until_refusing()
+        server.hurry("Giving up requests in flight: 1.")
+        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+            server.answer(request)
+        assert server.wait() == 0
+        assert lifespans(server, of=count) == [[*STARTED, *STOPPED]] * count
+        assert "unsupported" not in server.output()
+        assert TRACEBACK not in server.output() or not CANCELS_QUIETLY
+
+
+def test_a_stop_during_the_startup(command: Start, workers: str) -> None:
+    """The startup runs to its end, and the shutdown follows."""
+    count = int(workers)
+    with command("chain", "--workers", workers, CACHE_OPENING="held held") as server:
+        server.wait_for("cache held", times=count)
+        server.stop("SIGTERM")
+        if count > 1:
+            server.until(lambda: "Waiting for child" in server.output(), "a stop of the workers")
+        server.release("cache", times=count)  # the signal is handled when they hold again
+        server.release("cache", times=count)
+        assert server.wait() == 0
+        started = held(STARTED, at="cache opening", times=2)
+        assert lifespans(server, of=count) == [[*started, *STOPPED]] * count
+
+
+@pytest.mark.parametrize("name", ["SIGQUIT", "SIGHUP"])
+def test_other_os_signals_stop_a_process_as_well(command: Start, name: str) -> None:
+    """They would have killed it."""
+    with command("chain") as server:
+        server.wait_until_serving()
+        server.stop(name)
+        assert server.wait() == 0
+        assert server.story() == [*STARTED, *STOPPED]
+
+
+def test_sigquit_stops_a_supervisor_and_its_workers(command: Start) -> None:
+    """The one of uvicorn ignores it."""
+    with command("chain", "--workers", "2") as server:
+        server.wait_for("search open", times=2)
+        server.stop("SIGQUIT")
+        assert server.wait() == 0
+        assert server.stories() == [[*STARTED, *STOPPED]] * 2
+
+
+def test_workers_close_when_their_supervisor_is_killed(command: Start, loop: str) -> None:
+    """They notice, and nobody is left to serve."""
+    with command("chain", "--loop", loop, "--workers", "2") as server:
+        server.wait_for("search open", times=2)
+        server.wait_until_serving()
+        server.stop("SIGKILL")
+        assert server.wait() == -signal.SIGKILL
+        server.wait_for_others("pool closed", times=2)
+        assert server.stories() == [[*STARTED, *STOPPED]] * 2
+        assert not server.accepts()
+
+
+def test_nobody_can_connect_while_workers_shut_down(command: Start) -> None:
+    """The supervisor does not keep the port open."""
+    with command("chain", "--workers", "2", CACHE_CLOSING="held") as server:
+        server.wait_for("search open", times=2)
+        server.wait_until_serving()
+        server.stop("SIGTERM")
+        server.wait_for("cache held", times=2)
+        assert not server.accepts()
+
+
+def test_a_failed_startup_ends_with_3(command: Start, workers: str) -> None:
+    """No worker is started again, nobody was served, and each says why once."""
+    count = int(workers)
+    with command("chain", "--workers", workers, CACHE_OPENING="fail") as server:
+        assert server.wait() == 3
+        assert server.stories() == [[*STARTED[:3], *STOPPED[4:]]] * count
+        reason = "ERROR:    cache failed to start: RuntimeError: cache failed in opening"
+        assert server.output().splitlines().count(reason) == count
+        assert server.output().count(TRACEBACK) == count
+
+
+def test_an_application_that_cannot_be_imported_ends_with_3(command: Start, workers: str) -> None:
+    """Else a worker would be started again, for ever."""
+    with command("chain", "--workers", workers, asgi="broken_asgi") as server:
+        assert server.wait() == 3
+        assert server.output().count("LookupError: broken on purpose") == int(workers)
+        assert server.output().count("ERROR:    The application cannot be loaded.") == int(workers)
+
+
+def test_an_application_without_lifespan_ends_with_3(command: Start) -> None:
+    """With the remedy in the log: who takes this command wants a lifespan."""
+    with command("chain", asgi="plain_asgi") as server:
+        assert server.wait() == 3
+        assert "import get_asgi_application from django_asgi_lifespan.asgi" in server.output()
+
+
+def test_a_failed_shutdown_ends_with_1(command: Start, workers: str) -> None:
+    """Everything else is closed, and whoever looks at the exit code learns of it."""
+    with command("chain", "--workers", workers, CACHE_CLOSING="fail") as server:
+        server.wait_for("search open", times=int(workers))
+        server.wait_until_serving()
+        server.stop("SIGTERM")
+        assert server.wait() == 1
+        closed = [event for event in STOPPED if event != "cache closed"]
+        assert server.stories() == [[*STARTED, *closed]] * int(workers)
+
+
+def test_a_port_in_use_starts_nothing(command: Start, setup: Setup) -> None:
+    """The error names the address, and the exit code is 3."""
+    _, options = setup
+    with socket.create_server((HOST, 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with command("chain", *options, "--port", port) as server:
+            assert server.wait() == 3
+            assert server.story() == []
+            assert "ddress already in use" in server.output()
+
+
+def test_a_response_without_end_has_its_time(command: Start, setup: Setup) -> None:
+    """Then its client is cut off, and its view cleans up while the resources still work."""
+    count, options = setup
+    with command("chain", *options, "--timeout-graceful-shutdown", "1") as server:
+        server.wait_for("search open", times=count)
+        server.wait_until_serving()
+        server.send("/stream/?deaf")
+        server.wait_for("stream open")
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        story = next(story for story in server.stories() if "stream open" in story)
+        closed = "stream closed with search in cache of pool"
+        assert story == [*STARTED, "stream open", closed, *STOPPED]
+        assert (
+            "INFO:     Waiting at most 1 s for requests in flight: 1 (--timeout-graceful-shutdown)."
+            in server.output().splitlines()
+        )
+        assert TRACEBACK not in server.output() or not CANCELS_QUIETLY
+
+
+def test_a_stream_that_is_told_of_the_stop_ends_by_itself(command: Start) -> None:
+    """The notice comes before uvicorn waits for it."""
+    with command("chain", "--workers", "2") as server:
+        server.wait_for("search open", times=2)
+        server.wait_until_serving()
+        request = server.send("/stream/")
+        server.wait_for("stream open")
+        server.stop("SIGTERM")
+        assert server.answer(request).content == b"first\nlast\n"
+        assert server.wait() == 0
+
+
+def test_the_limit_of_requests_tells_of_the_stop_too(command: Start) -> None:
+    """Whatever the reason, streams are told before they are waited for."""
+    with command("chain", "--limit-max-requests", "1") as server:
+        server.wait_until_serving()
+        request = server.send("/stream/")
+        server.wait_for("stream open")
+        assert server.get("/async/").status == 200
+        assert server.answer(request).content == b"first\nlast\n"
+        assert server.wait() == 0
+        assert server.story()[-len(STOPPED) :] == STOPPED
+
+
+def test_websockets_are_told_that_the_server_restarts(command: Start) -> None:
+    """With the close code 1012, after the notice of the stop and before the resources close."""
+    with command("sockets", asgi="sockets_asgi") as server:
+        server.wait_until_serving()
+        with connect(f"ws://{HOST}:{server.port}/") as client:
+            assert client.recv() == "hub"
+            server.stop("SIGTERM")
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert server.wait() == 0
+        told = ["server stopping", "socket websocket.disconnect"]
+        assert server.story() == ["hub open", *told, "hub closed"]
+
+
+def test_a_reload_closes_what_is_open(command: Start, tmp_path: Path) -> None:
+    """Before the next process starts up, even under a response without end; so does the stop."""
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    file = watched / "changing.py"
+    file.touch()
+    with command("chain", "--reload", "--reload-dir", str(watched)) as server:
+        server.wait_until_serving()
+        server.send("/stream/?deaf")
+        server.wait_for("stream open")
+
+        def change_until_noticed() -> bool:
+            """Make the file newer: uvicorn notices if it had looked at the file before."""
+            os.utime(file, (0, file.stat().st_mtime + 1))
+            return "search closing" in server.story()
+
+        server.until(change_until_noticed, "the end of the first lifespan")
+        server.wait_for("search open", times=2)
+        server.wait_until_serving()
+        server.stop("Ctrl+C")
+        assert server.wait() == 0
+        stream = ["stream open", "stream closed with search in cache of pool"]
+        assert server.story() == [*STARTED, *stream, *STOPPED, *STARTED, *STOPPED]
+
+
+def test_a_thread_that_never_ends_does_not_hold_up_the_end(command: Start) -> None:
+    """Everything that can be closed is, and the exit code tells of the rest."""
+    with command("chain", "--timeout-graceful-shutdown", "1") as server:
+        server.wait_until_serving()
+        server.send("/stuck/")
+        server.wait_for("request stuck")
+        server.stop("SIGTERM")
+        assert server.wait() == 1
+        assert server.story() == [*STARTED, "request stuck", *STOPPED]
+        assert "ERROR:    The process does not wait for its threads: " in server.output()

@@ -1,0 +1,120 @@
+"""The command of uvicorn itself, with this package installed: what the hooks do in a process."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+
+import pytest
+
+from process.stories import STARTED, STOPPED
+
+from .conftest import CANCELS_QUIETLY, Setup, Start
+
+pytestmark = pytest.mark.process
+
+TRACEBACK = "Traceback (most recent call last)"
+
+
+@pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
+def test_a_real_second_ctrl_c_gives_up_requests_alone(
+    stock: Start, setup: Setup, stop: str
+) -> None:
+    """Resources close, without the noise of a forced exit, and the exit code is uvicorn's."""
+    count, options = setup
+    with stock("chain", *options) as server:
+        server.wait_for("search open", times=count)
+        server.wait_until_serving()
+        request = server.send("/held/")
+        server.wait_for("request held")
+        server.stop(stop)
+        if count == 1:
+            server.wait_until_refusing()
+        server.hurry("Giving up requests in flight: 1.")
+        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+            server.answer(request)
+        assert server.wait() == (-signal.SIGTERM if stop == "SIGTERM" and count == 1 else 0)
+        closed = [[each for each in story if "request" not in each] for story in server.stories()]
+        assert closed == [[*STARTED, *STOPPED]] * len(closed)
+        assert "unsupported" not in server.output()
+        assert TRACEBACK not in server.output() or not CANCELS_QUIETLY
+
+
+def test_sigterm_and_sigint_together_are_one_stop(stock: Start, setup: Setup) -> None:
+    """A program that forwards SIGTERM at Ctrl+C does not make it a forced exit."""
+    count, options = setup
+    with stock("chain", *options) as server:
+        server.wait_for("search open", times=count)
+        server.wait_until_serving()
+        request = server.send("/held/")
+        server.wait_for("request held")
+        server.stop_group("SIGTERM")
+        server.stop_group("SIGINT")
+        server.release("request")
+        assert server.answer(request).status == 200
+        assert server.wait() == (-signal.SIGTERM if count == 1 else 0)
+        closed = [[each for each in story if "request" not in each] for story in server.stories()]
+        assert closed == [[*STARTED, *STOPPED]] * len(closed)
+
+
+@pytest.mark.parametrize("name", ["SIGQUIT", "SIGHUP"])
+def test_other_os_signals_stop_a_process_as_well(stock: Start, name: str) -> None:
+    """They would have killed it."""
+    with stock("chain") as server:
+        server.wait_until_serving()
+        server.stop(name)
+        assert server.wait() == 0
+        assert server.story() == [*STARTED, *STOPPED]
+
+
+def test_an_os_signal_that_is_ignored_stays_so(stock: Start) -> None:
+    """Such as SIGHUP under nohup."""
+    with stock("chain", asgi="nohup_asgi") as server:
+        server.wait_until_serving()
+        server.stop("SIGHUP")
+        assert server.get("/async/").status == 200
+        server.stop("Ctrl+C")
+        assert server.wait() == 0
+        assert server.story() == [*STARTED, "request answered", *STOPPED]
+
+
+@pytest.mark.parametrize("mode", [["--workers", "2"], ["--reload"]], ids=["workers", "reload"])
+def test_workers_close_when_their_parent_is_killed(stock: Start, mode: list[str]) -> None:
+    """They notice, and say why they end."""
+    count = 2 if "2" in mode else 1
+    with stock("chain", *mode) as server:
+        server.wait_for("search open", times=count)
+        server.wait_until_serving()
+        server.stop("SIGKILL")
+        assert server.wait() == -signal.SIGKILL
+        server.wait_for_others("pool closed", times=count)
+        assert server.stories() == [[*STARTED, *STOPPED]] * count
+        assert server.output().count("has ended, and so does this worker.") == count
+
+
+def test_a_stream_is_told_of_the_stop_before_it_is_waited_for(stock: Start) -> None:
+    """Else it would hold up the stop for ever, and the log says so."""
+    with stock("chain") as server:
+        server.wait_until_serving()
+        request = server.send("/stream/")
+        server.wait_for("stream open")
+        server.stop("SIGTERM")
+        assert server.answer(request).content == b"first\nlast\n"
+        assert server.wait() == -signal.SIGTERM
+        assert (
+            "INFO:     Waiting without a limit for requests in flight: 1 "
+            "(set one with --timeout-graceful-shutdown)." in server.output().splitlines()
+        )
+
+
+def test_a_limit_of_uvicorn_cancels_the_view_too(stock: Start) -> None:
+    """Before its resources close, and without a traceback."""
+    with stock("chain", "--timeout-graceful-shutdown", "1") as server:
+        server.wait_until_serving()
+        server.send("/stream/?deaf")
+        server.wait_for("stream open")
+        server.stop("SIGTERM")
+        assert server.wait() == -signal.SIGTERM
+        stream = ["stream open", "stream closed with search in cache of pool"]
+        assert server.story() == [*STARTED, *stream, *STOPPED]
+        assert TRACEBACK not in server.output() or not CANCELS_QUIETLY
