@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from django_asgi_lifespan import asgi_shutdown, resource
 from django_asgi_lifespan.asgi import LifespanApplication
 from django_asgi_lifespan.driver import LifespanDriver
@@ -117,6 +119,50 @@ async def test_an_adapter_closes_them_before_the_shutdown() -> None:
         }
         told = len(client.sent)
     assert len(client.sent) == told
+
+
+async def test_a_server_that_holds_up_the_close_while_it_is_asked_for_messages() -> None:
+    """As granian does: the application gets its disconnect here, and the close goes through."""
+    receiving = asyncio.Lock()
+    client = Client()
+    last: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        async with receiving:
+            return await client.messages.get()
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.close":
+            async with receiving:
+                client.sent.append(message)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        last.append(await receive())
+
+    gated = LifespanApplication(application)
+    async with LifespanDriver(gated):
+        scope = {"type": "websocket", "path": "/", "state": {}}
+        handler = asyncio.ensure_future(gated(scope, receive, send))
+        await asyncio.sleep(0.01)
+        await close_websockets()
+        await handler
+    [close] = client.sent
+    assert close["code"] == 1012
+    assert last == [
+        {"type": "websocket.disconnect", "code": 1012, "reason": "The server restarts."}
+    ]
+
+
+async def test_a_handler_that_is_cancelled_while_it_receives_is_cancelled() -> None:
+    """Only the close of ours becomes a message."""
+    application = LifespanApplication(chat)
+    async with LifespanDriver(application):
+        handler = await connect(application, Client())
+        handler.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await handler
 
 
 async def test_a_websocket_that_comes_during_the_shutdown_is_refused() -> None:

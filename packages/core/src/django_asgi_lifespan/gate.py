@@ -56,9 +56,9 @@ class LifespanGate:
                 await self._run_lifespan(loop, outermost, scope, receive, send)
         elif await self._admits(scope, receive, send):
             if scope["type"] == "websocket":
-                socket = self._sockets.add(send)
+                socket = self._sockets.add(receive, send)
                 try:
-                    await application(scope, receive, socket.send)
+                    await application(scope, socket.receive, socket.send)
                 finally:
                     self._sockets.remove(socket)
             else:
@@ -127,7 +127,7 @@ class LifespanGate:
             logger.error(
                 "Requests arrive, but the server has not started the lifespan, so nothing "
                 "was opened: %s. Run a server that speaks the lifespan protocol, and do not "
-                "switch it off (uvicorn: --lifespan on).",
+                "switch it off (uvicorn: --lifespan on, granian: --interface asgi).",
                 what,
             )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
-from .protocol import Message, Send
+from .protocol import Message, Receive, Send
+from .threads import uncancel
 
 __all__ = ("OpenSockets",)
 
@@ -13,6 +15,14 @@ logger = logging.getLogger("django_asgi_lifespan")
 
 SERVICE_RESTART = 1012
 """The close code that says that the server restarts (IANA's registry of close codes)."""
+
+REASON = "The server restarts."
+
+HELD_UP = 0.1
+"""Seconds after which the application no longer waits for messages of a WebSocket to be closed.
+
+granian 2.8.7 sends no close while the application receives.
+"""
 
 PATIENCE = 1.0
 """Seconds to tell all clients and for the handlers to end, while every resource still works."""
@@ -24,9 +34,9 @@ class OpenSockets:
     def __init__(self) -> None:
         self._sockets: dict[_Socket, asyncio.Task[object] | None] = {}
 
-    def add(self, send: Send) -> _Socket:
-        """Return a socket for the connection that *send* belongs to."""
-        socket = _Socket(send)
+    def add(self, receive: Receive, send: Send) -> _Socket:
+        """Return a socket for the connection that *receive* and *send* belong to."""
+        socket = _Socket(receive, send)
         self._sockets[socket] = asyncio.current_task()
         return socket
 
@@ -56,9 +66,26 @@ class OpenSockets:
 class _Socket:
     """One WebSocket: whether the application has accepted it, and has not closed it."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
         self._send = send
         self._open = False
+        self._receiver: asyncio.Task[Any] | None = None
+        self._interrupted = False
+
+    async def receive(self) -> Message:
+        """Return what the server has for the application, or that the WebSocket was closed here."""
+        self._receiver = asyncio.current_task()
+        try:
+            return await self._receive()
+        except asyncio.CancelledError:
+            if not self._interrupted:
+                raise
+            self._interrupted = False
+            uncancel()
+            return {"type": "websocket.disconnect", "code": SERVICE_RESTART, "reason": REASON}
+        finally:
+            self._receiver = None
 
     async def send(self, message: Message) -> None:
         """Pass on what the application sends."""
@@ -70,12 +97,15 @@ class _Socket:
         """Tell the client that the server restarts, if it has not been told."""
         if self._open:
             self._open = False
-            message = {
-                "type": "websocket.close",
-                "code": SERVICE_RESTART,
-                "reason": "The server restarts.",
-            }
+            message = {"type": "websocket.close", "code": SERVICE_RESTART, "reason": REASON}
+            closing = asyncio.ensure_future(self._send(message))
             try:
-                await self._send(message)
+                await asyncio.wait({closing}, timeout=HELD_UP)
+                if not closing.done() and self._receiver is not None:
+                    self._interrupted = True
+                    self._receiver.cancel()
+                await closing
             except Exception as error:  # the client has gone
                 logger.debug("A WebSocket could not be closed", exc_info=error)
+            finally:
+                closing.cancel()

@@ -1,0 +1,182 @@
+"""An orderly stop of a worker of granian's: it always stops, and closes what it opened.
+
+What is read and called of granian without its documentation, in granian 2.8.7, and compared with
+the installed release in ``tests/test_seams.py``:
+
+- ``MPServer._spawn_asgi_lifespan_worker`` (server/mp.py:181) runs the lifespan and serves. Its
+  variable ``shutdown_event`` is a ``WorkerSignal``, of which ``set()`` stops the worker; a call too
+  many may block for ever. Until then, OS signals call it (_signals.py:22).
+- A request is a task of ``_future_watcher_wrapper.<locals>.future_watcher`` (_futures.py:13).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Any
+
+from granian._granian import WorkerSignal
+
+from django_asgi_lifespan.state import announce_stopping, close_websockets
+
+__all__ = ("OrderlyStop", "find_shutdown_event")
+
+logger = logging.getLogger("_granian")  # the one that granian's log configuration shows
+
+WORKER = "_spawn_asgi_lifespan_worker"
+"""The name of the function that is a worker."""
+
+REQUEST = "_future_watcher_wrapper.<locals>.future_watcher"
+"""The name of the coroutine function of the task that a request has."""
+
+VIEW = "ASGIHandler.handle.<locals>.process_request"
+"""The name of that of the task that Django has a view in, since Django 5.0."""
+
+DRAIN_SHARE = 0.6
+"""The part of ``--workers-kill-timeout`` that requests get; the lifespan gets the rest."""
+
+SAME_STOP = 0.5
+"""Seconds in which SIGINT tells of the same stop, not of more haste.
+
+A program that runs the server sends it SIGTERM at Ctrl+C, while the terminal sends SIGINT.
+"""
+
+CLEANUP = 0.5
+"""Seconds that a cancelled view has to clean up while every resource still works."""
+
+PATIENCE = 5.0
+"""Seconds that the process has to end when its lifespan has: threads may still be running."""
+
+
+def find_shutdown_event() -> WorkerSignal | None:
+    """Return what stops the worker that is the caller's caller; None elsewhere."""
+    for each in inspect.stack(context=0):
+        if each.function == WORKER:
+            event = each.frame.f_locals.get("shutdown_event")
+            return event if isinstance(event, WorkerSignal) else None
+    return None
+
+
+class OrderlyStop:
+    """Be inside while the lifespan runs: the worker stops at SIGTERM, and with its parent.
+
+    SIGINT is left to the parent, which sends the worker SIGTERM for it; a second one, half a second
+    into the stop or later, gives up requests in flight.
+
+    Args:
+        shutdown_event: what stops the worker.
+        kill_timeout: seconds after which granian kills the worker; None if it does not.
+    """
+
+    def __init__(self, shutdown_event: WorkerSignal, *, kill_timeout: float | None) -> None:
+        self._shutdown_event = shutdown_event
+        self._kill_timeout = kill_timeout
+        self._loop = asyncio.get_running_loop()
+        self._since: float | None = None
+        self._stop: asyncio.Task[None] | None = None
+        self._parent = multiprocessing.parent_process()
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Not by the loop: uvloop loses OS signals that come while it does not run.
+            self._loop.remove_signal_handler(number)
+            signal.signal(number, self._handle)
+        if self._parent is not None:
+            self._loop.add_reader(self._parent.sentinel, self._parent_ended)
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let the process end, and nothing interrupt that."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        if self._parent is not None:
+            self._loop.remove_reader(self._parent.sentinel)
+        end_process(after=PATIENCE)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if number == signal.SIGTERM:
+            if self._since is None:
+                self._since = now
+                self._loop.call_soon_threadsafe(self._begin)
+        elif self._since is not None and now - self._since >= SAME_STOP:
+            self._loop.call_soon_threadsafe(self._give_up)
+
+    def _parent_ended(self) -> None:
+        """Stop with the parent: nobody else is there to stop this worker."""
+        assert self._parent is not None
+        self._loop.remove_reader(self._parent.sentinel)
+        logger.error("The parent [%s] has ended, and so does this worker.", self._parent.pid)
+        signal.raise_signal(signal.SIGTERM)
+
+    def _begin(self) -> None:
+        self._stop = self._loop.create_task(self._stop_server(), name="stop of the server")
+
+    async def _stop_server(self) -> None:
+        """Tell those who wait for it, and WebSockets, which granian would cut off; then granian."""
+        announce_stopping()
+        await close_websockets()
+        self._shutdown_event.set()
+        if self._kill_timeout is not None:
+            self._loop.call_later(self._kill_timeout * DRAIN_SHARE, self._give_up)
+
+    def _give_up(self) -> None:
+        """Cancel the requests in flight as Django does where a client has gone."""
+        requests = _tasks(REQUEST)
+        if requests:
+            logger.warning("Giving up requests in flight: %d.", len(requests))
+            for task in _tasks(VIEW):
+                task.cancel()
+            self._loop.call_later(CLEANUP, self._cancel_requests)
+
+    def _cancel_requests(self) -> None:
+        for task in _tasks(REQUEST):
+            task.cancel()
+        self._loop.call_later(CLEANUP, self._shut_down)
+
+    def _shut_down(self) -> None:
+        """Begin the shutdown if granian waits for what cannot be cancelled, such as a thread."""
+        if _tasks(REQUEST) and self._task is not None:
+            self._task.cancel()
+
+
+def _tasks(name: str) -> list[asyncio.Task[Any]]:
+    """Return the unfinished tasks of this event loop that run the coroutine function *name*."""
+    return [
+        task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == name
+    ]
+
+
+def end_process(*, after: float) -> None:
+    """End this process with an error if it has not ended *after* so many seconds.
+
+    Python waits at its end for the threads of executors, such as that of a synchronous view, and
+    nothing can stop a thread.
+    """
+
+    def end() -> None:
+        names = ", ".join(
+            thread.name
+            for thread in threading.enumerate()
+            if thread is not threading.main_thread() and not thread.daemon
+        )
+        logger.error("The process ends without its threads, which go on: %s", names or "none")
+        sys.stdout.flush()
+        os._exit(1)
+
+    timer = threading.Timer(after, end)
+    timer.daemon = True
+    timer.start()

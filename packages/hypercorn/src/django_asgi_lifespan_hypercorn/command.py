@@ -1,0 +1,50 @@
+"""The twin of hypercorn's command: all of its options, and an exit code that tells of failures."""
+
+from __future__ import annotations
+
+import copyreg
+import signal
+import sys
+from multiprocessing.context import SpawnProcess
+from typing import Any, cast
+
+from hypercorn.__main__ import main as hypercorn_main
+
+__all__ = ("main",)
+
+_workers: list[SpawnProcess] = []
+"""Those that may have ended with an exit code that hypercorn forgets."""
+
+
+def main() -> None:
+    """Run hypercorn's command, unmodified, and exit with the code of the first worker that failed.
+
+    hypercorn overwrites that code with what a second, empty list of workers has to tell
+    (hypercorn/run.py:106 in 0.18.0).
+
+    Raises:
+        SystemExit: with the exit code.
+    """
+    copyreg.pickle(SpawnProcess, _start)
+    code = hypercorn_main()
+    for worker in _workers:
+        worker.join()  # as Python would do at its end
+    sys.exit(code or next(map(_exit_code, filter(_has_failed, _workers)), 0))
+
+
+def _start(worker: SpawnProcess) -> tuple[Any, ...]:
+    """Take note of a worker as it is pickled, which is how hypercorn starts one."""
+    _workers[:] = [each for each in _workers if each.exitcode != 0]
+    _workers.append(worker)
+    return cast("tuple[Any, ...]", object.__reduce_ex__(worker, 2))
+
+
+def _has_failed(worker: SpawnProcess) -> bool:
+    """Return whether the worker ended with an error; SIGTERM is how hypercorn ends one."""
+    return worker.exitcode not in (0, -signal.SIGTERM)
+
+
+def _exit_code(worker: SpawnProcess) -> int:
+    """Return the worker's exit code; after an OS signal, the one that shells have for it."""
+    code = cast("int", worker.exitcode)
+    return 128 - code if code < 0 else code

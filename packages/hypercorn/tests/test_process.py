@@ -1,0 +1,342 @@
+"""hypercorn with this package installed, as real processes that real OS signals stop.
+
+hypercorn's own command runs these tests, and this package's those in which it makes a difference.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from process.server import DEADLINE, HOST, Answer, Process
+from process.stories import STARTED, STOPPED, held
+
+from .conftest import STOCK, TWIN, WAYS, Start
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="there are no such OS signals"),
+]
+
+FOUND = Answer(200, {"get": "search in cache of pool", "state": "search in cache of pool"})
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+TRACEBACK = "Traceback (most recent call last)"
+
+both = pytest.mark.parametrize("way", WAYS, indirect=True)
+twin = pytest.mark.parametrize("way", ["twin"], indirect=True)
+
+
+def to_parent(name: str) -> Callable[[Process], None]:
+    """Return what sends an OS signal to the process that was started."""
+    return lambda server: server.stop(name)
+
+
+def to_group(name: str) -> Callable[[Process], None]:
+    """Return what sends an OS signal to it and all of its workers."""
+    return lambda server: server.stop_group(name)
+
+
+def lifespans(server: Process) -> list[list[str]]:
+    """Return the story of each process, without what happened to requests."""
+    return [
+        [event for event in story if not event.startswith("request")] for story in server.stories()
+    ]
+
+
+@both
+@pytest.mark.parametrize(
+    "stop",
+    [to_parent("SIGTERM"), to_group("SIGTERM"), to_parent("SIGINT"), to_group("SIGINT")],
+    ids=["SIGTERM", "SIGTERM to all", "SIGINT", "Ctrl+C"],
+)
+def test_requests_in_flight_are_answered_before_anything_closes(
+    hypercorn: Start, stop: Callable[[Process], None]
+) -> None:
+    """A worker that has nothing to do ends sooner, which does not cut the other one off."""
+    with hypercorn("chain", "--workers", "2") as server:
+        server.wait_for("search open", times=2)
+        server.wait_until_serving()
+        assert server.get("/sync/") == FOUND
+        request = server.send("/held/")
+        server.wait_for("request held")
+        stop(server)
+        server.wait_for("pool closed")
+        server.release("request")
+        assert server.answer(request) == FOUND
+        assert server.wait() == 0
+        assert lifespans(server) == [[*STARTED, *STOPPED]] * 2
+        [story] = [story for story in server.stories() if "request held" in story]
+        assert story[-len(STOPPED) - 1 :] == ["request answered", *STOPPED]
+        assert TRACEBACK not in server.output()
+
+
+def test_more_os_signals_hasten_nothing(hypercorn: Start) -> None:
+    """Every process is told to stop again and again while a resource closes."""
+    with hypercorn("chain", "--workers", "2", CACHE_CLOSING="held") as server:
+        server.wait_for("search open", times=2)
+        server.stop_group("SIGTERM")
+        server.wait_for("cache held", times=2)
+        server.stop("Ctrl+C")
+        for pid in server.pids():
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
+                os.kill(pid, number)
+        server.release("cache", times=2)
+        assert server.wait() == 0
+        assert lifespans(server) == [[*STARTED, *held(STOPPED, at="cache closing")]] * 2
+
+
+@pytest.mark.parametrize(
+    "stop", [to_group("SIGTERM"), to_group("SIGINT")], ids=["SIGTERM to all", "Ctrl+C"]
+)
+def test_stop_during_the_startup(hypercorn: Start, stop: Callable[[Process], None]) -> None:
+    """The startup runs to its end, and the shutdown follows, in every worker."""
+    with hypercorn("chain", "--workers", "2", CACHE_OPENING="held") as server:
+        server.wait_for("cache held", times=2)
+        stop(server)
+        server.release("cache", times=2)
+        assert server.wait() == 0
+        assert lifespans(server) == [[*held(STARTED, at="cache opening"), *STOPPED]] * 2
+        assert TRACEBACK not in server.output()
+
+
+def test_stop_while_the_application_is_imported_leaves_nothing_open(hypercorn: Start) -> None:
+    """SIGTERM to all kills a worker that has nothing to close yet, which is no failure."""
+    with hypercorn("chain", asgi="slow_asgi") as server:
+        server.wait_for("import blocked")
+        server.stop_group("SIGTERM")
+        assert server.wait() == 0
+        assert server.story() == ["import blocked"]
+
+
+def test_one_worker_that_is_told_to_stop_is_replaced(hypercorn: Start) -> None:
+    """By an OS signal to itself alone: it closes, and a new one starts up."""
+    with hypercorn("chain", "--workers", "2") as server:
+        server.wait_for("search open", times=2)
+        os.kill(server.pids()[0], signal.SIGTERM)
+        server.wait_for("search open", times=3)
+        server.wait_for("pool closed")
+        server.wait_until_serving()
+        assert server.get("/async/") == FOUND
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert lifespans(server) == [[*STARTED, *STOPPED]] * 3
+
+
+@both
+def test_one_worker_that_is_killed_ends_hypercorn_in_order(hypercorn: Start, module: str) -> None:
+    """The others close, although hypercorn ends them by SIGTERM; only the twin tells of it."""
+    with hypercorn("chain", "--workers", "2") as server:
+        server.wait_for("search open", times=2)
+        os.kill(server.pids()[0], signal.SIGKILL)
+        assert server.wait() == {STOCK: 0, TWIN: 128 + signal.SIGKILL}[module]
+        assert lifespans(server) == [STARTED, [*STARTED, *STOPPED]]
+
+
+def test_workers_close_when_their_parent_ends(hypercorn: Start) -> None:
+    """Nobody is left who could tell them."""
+    with hypercorn("chain", "--workers", "2") as server:
+        server.wait_for("search open", times=2)
+        server.stop("SIGKILL")
+        assert server.wait() == -signal.SIGKILL
+        server.wait_for_others("pool closed", times=2)
+        assert lifespans(server) == [[*STARTED, *STOPPED]] * 2
+        assert "has ended, and so does this worker." in server.output()
+
+
+@both
+@pytest.mark.parametrize("workers", ["0", "1", "2"])
+def test_failed_startup_ends_hypercorn(hypercorn: Start, module: str, workers: str) -> None:
+    """With the reason in its log once a worker; with exit code 3 where anything can be done."""
+    with hypercorn("chain", "--workers", workers, CACHE_OPENING="fail") as server:
+        assert server.wait() == (0 if module == STOCK and workers != "0" else 3)
+        count = len(server.pids())
+        assert 1 <= count <= max(int(workers), 1)
+        assert lifespans(server) == [[*STARTED[:3], *STOPPED[4:]]] * count
+        output = server.output()
+        assert output.count(TRACEBACK) == count
+        reason = "hypercorn.error ERROR: Lifespan failure in startup. 'cache failed to start: "
+        assert output.count(reason) == count
+
+
+@both
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_failed_shutdown_closes_the_rest(hypercorn: Start, module: str, workers: str) -> None:
+    """The exit code is 1 where anything can be done."""
+    count = max(int(workers), 1)
+    with hypercorn("chain", "--workers", workers, CACHE_CLOSING="fail") as server:
+        server.wait_for("search open", times=count)
+        server.stop("SIGTERM")
+        assert server.wait() == (0 if module == STOCK and workers != "0" else 1)
+        closed = [event for event in STOPPED if event != "cache closed"]
+        assert lifespans(server) == [[*STARTED, *closed]] * count
+        assert server.output().count(TRACEBACK) == count
+
+
+@twin
+def test_application_that_cannot_be_imported_ends_with_an_error(hypercorn: Start) -> None:
+    """Hypercorn's own command would end with 0."""
+    with hypercorn("chain", asgi="nothing_asgi") as server:
+        assert server.wait() == 1
+        assert "module not found" in server.output()
+
+
+@twin
+def test_exit_code_of_an_import_is_passed_on(hypercorn: Start) -> None:
+    """Whatever a worker ends with."""
+    with hypercorn("chain", "--workers", "2", asgi="exiting_asgi") as server:
+        assert server.wait() == 7
+
+
+@twin
+def test_trio_is_refused_with_the_reason(hypercorn: Start) -> None:
+    """Django cannot run on it."""
+    pytest.importorskip("trio")
+    with hypercorn("chain", "--worker-class", "trio") as server:
+        assert server.wait() != 0
+        assert server.story() == []
+        assert "Django runs on asyncio alone" in server.output()
+
+
+@both
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_open_websocket_is_told_of_the_stop(hypercorn: Start, workers: str) -> None:
+    """The notice comes first, the client is told 1012, and then everything closes, at once."""
+    with hypercorn("sockets", "--workers", workers, asgi="sockets_asgi") as server:
+        server.wait_until_serving()
+        with connect(f"ws://{HOST}:{server.port}/", open_timeout=DEADLINE) as client:
+            assert client.recv(DEADLINE) == "hub"
+            server.stop("SIGTERM")
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv(DEADLINE)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert server.wait() == 0
+        assert server.story() == [
+            "hub open",
+            "server stopping",
+            "socket websocket.disconnect",
+            "hub closed",
+        ]
+
+
+@both
+def test_websocket_whose_client_is_deaf_does_not_hold_up_the_stop(hypercorn: Start) -> None:
+    """Its connection is cut at the end of the graceful timeout."""
+    with hypercorn("sockets", "--graceful-timeout", "1", asgi="sockets_asgi") as server:
+        server.wait_until_serving()
+        with socket.create_connection((HOST, server.port), timeout=DEADLINE) as client:
+            client.sendall(UPGRADE)
+            received = b""
+            while b"hub" not in received:
+                received += client.recv(4096)
+            server.stop("SIGTERM")
+            assert server.wait() == 0
+        assert server.story()[-1] == "hub closed"
+
+
+def test_stream_that_is_told_of_the_stop_ends_by_itself(hypercorn: Start) -> None:
+    """The notice comes before hypercorn waits for it."""
+    with hypercorn("chain") as server:
+        server.wait_until_serving()
+        request = server.send("/stream/")
+        server.wait_for("stream open")
+        server.stop("SIGTERM")
+        assert server.answer(request).content == b"first\nlast\n"
+        assert server.wait() == 0
+
+
+@both
+def test_response_without_end_has_its_time(hypercorn: Start) -> None:
+    """Then its client is cut off, and its view cleans up while the resources still work."""
+    with hypercorn("chain", "--graceful-timeout", "1") as server:
+        server.wait_until_serving()
+        server.send("/stream/?deaf")
+        server.wait_for("stream open")
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        closed = "stream closed with search in cache of pool"
+        assert server.story() == [*STARTED, "stream open", closed, *STOPPED]
+        assert "Giving up connections with requests in flight: 1." in server.output()
+        assert TRACEBACK not in server.output()
+
+
+@both
+def test_thread_without_end_does_not_hold_up_the_stop(hypercorn: Start, module: str) -> None:
+    """Everything is closed, and the process ends with an error that names the thread."""
+    with hypercorn("chain", "--graceful-timeout", "1") as server:
+        server.wait_until_serving()
+        server.send("/stuck/")
+        server.wait_for("request stuck")
+        server.stop("SIGTERM")
+        assert server.wait() == {STOCK: 0, TWIN: 1}[module]
+        assert server.story() == [*STARTED, "request stuck", *STOPPED]
+        assert "The process ends without its threads, which go on: " in server.output()
+
+
+def test_worker_that_has_served_its_requests_is_replaced(hypercorn: Start) -> None:
+    """--max-requests: it closes, and the next one starts up."""
+    with hypercorn("chain", "--max-requests", "2") as server:
+        server.wait_until_serving()
+        stream = server.send("/stream/")
+        server.wait_for("stream open")
+        for _ in range(3):
+            assert server.get("/async/") == FOUND
+        assert server.answer(stream).content == b"first\nlast\n"
+        server.wait_for("search open", times=2)
+        assert server.get("/async/") == FOUND
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert [[*story[:6], *story[-6:]] for story in lifespans(server)] == [
+            [*STARTED, *STOPPED]
+        ] * 2
+
+
+@pytest.mark.skipif(version("hypercorn") < "0.18", reason="SIGHUP ends hypercorn 0.17")
+@pytest.mark.parametrize(
+    "stop", [to_parent("SIGHUP"), to_group("SIGHUP")], ids=["SIGHUP", "SIGHUP to all"]
+)
+def test_hup_replaces_every_worker(hypercorn: Start, stop: Callable[[Process], None]) -> None:
+    """Each that leaves closes what it opened, before the next one starts up."""
+    with hypercorn("chain") as server:
+        server.wait_for("search open")
+        stop(server)
+        server.wait_for("search open", times=2)
+        server.wait_until_serving()
+        assert server.get("/async/") == FOUND
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert lifespans(server) == [[*STARTED, *STOPPED]] * 2
+
+
+def test_changed_file_ends_one_lifespan_and_begins_the_next(
+    hypercorn: Start, tmp_path: Path
+) -> None:
+    """--reload, under which hypercorn looks once a second at the files of all that is loaded."""
+    file = tmp_path / "sitecustomize.py"  # which Python loads by itself
+    file.touch()
+    with hypercorn("chain", "--reload", PYTHONPATH=str(tmp_path)) as server:
+        server.wait_for("search open")
+
+        def change_until_noticed() -> bool:
+            os.utime(file, (0, file.stat().st_mtime + 1))
+            return "search closing" in server.story()
+
+        server.until(change_until_noticed, "the end of the first lifespan")
+        server.wait_for("search open", times=2)
+        server.wait_until_serving()
+        assert server.get("/async/") == FOUND
+        server.stop("Ctrl+C")
+        assert server.wait() == 0
+        assert lifespans(server) == [[*STARTED, *STOPPED]] * 2
