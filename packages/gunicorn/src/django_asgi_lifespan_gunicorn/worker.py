@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import functools
@@ -45,7 +46,7 @@ HANDOVER = 10.0
 """Seconds after which a worker no longer relies on another one to tell the arbiter."""
 
 
-class LifespanWorkerBase(Worker):
+class LifespanWorkerBase(Worker, abc.ABC):
     """A gunicorn worker that opens the lifespan before it serves and closes it after the last.
 
     Attributes:
@@ -73,29 +74,29 @@ class LifespanWorkerBase(Worker):
 
     # What the worker classes add.
 
+    @abc.abstractmethod
     def application(self) -> Application:
         """Return the application, for its lifespan."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     async def serve(self, state: dict[str, Any]) -> None:
         """Serve requests, each with a copy of *state*, until told to stop; then drain."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def is_serving(self) -> bool:
         """Return whether clients can connect, or could."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def drain(self, serving: asyncio.Task[None]) -> asyncio.Task[None] | None:
         """Tell ``serve()``, which runs as *serving*, to stop; return what else to wait for."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def requests(self) -> Collection[asyncio.Task[Any]]:
         """Return the tasks of the requests in flight."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def disconnect(self) -> None:
         """Let the requests in flight know that they are given up, as if their clients had gone."""
-        raise NotImplementedError
 
     # What gunicorn calls.
 
