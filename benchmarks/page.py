@@ -242,8 +242,8 @@ references, to close it if nobody else does.
 
 What remains is the resource's own part: to find it in the registry and to put it in order, to make
 the object that stands for it in this lifespan, to look for time limits and log levels, to keep its
-value for `.get()` and to put it into the state. About a quarter of every figure, that of the bare
-task included, is Python's garbage collector, which looks at each new object.
+value for `.get()` and to put it into the state. About a quarter of each start, the bare task's
+included, is Python's garbage collector, which looks at every new object.
 
 Eager tasks, which Python has since 3.12, would take half of a bare task off the start. They are not
 used: resources that require one another and never suspend would start without a turn of the event

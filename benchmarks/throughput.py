@@ -32,6 +32,10 @@ GUNICORN = (
     *("gunicorn", "benchmarks.applications:{application}"),
     *("--bind", "127.0.0.1:{port}", "--no-control-socket"),
 )
+DAPHNE = (
+    *("--bind", "127.0.0.1", "--port", "{port}", "--verbosity", "0"),
+    "benchmarks.applications:{application}",
+)
 
 
 class Row(NamedTuple):
@@ -55,6 +59,11 @@ ROWS = (
         "gunicorn, asgi and NativeLifespanWorker",
         (*GUNICORN, "--worker-class", "asgi"),
         (*GUNICORN, "--worker-class", "django_asgi_lifespan_gunicorn.NativeLifespanWorker"),
+    ),
+    Row(
+        "daphne and daphne-lifespan",
+        ("daphne", *DAPHNE),
+        ("django_asgi_lifespan_daphne", *DAPHNE),
     ),
 )
 

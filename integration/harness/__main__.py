@@ -75,17 +75,19 @@ def _available() -> str:
 def run(patterns: Sequence[str]) -> list[str]:
     """Run the targets, write the results and the pages; return what deviates from before."""
     matrix = Matrix()
+    matrix.run_controls()
     deviations = matrix.write(matrix.find(patterns), FOLDER)
     return deviations + _render()
 
 
 def try_versions() -> list[str]:
-    """Run the smoke targets with other releases, and write what they show."""
+    """Run targets with other releases, and write what they show."""
     deviations: list[str] = []
+    Matrix().run_controls()
     for name, release in read_releases().items():
         print(f"{release.title}:", file=sys.stderr)
         matrix = Matrix(release.python, release.versions)
-        deviations += matrix.write(matrix.smoke, VERSIONS / name)
+        deviations += matrix.write(matrix.find(release.targets), VERSIONS / name)
     return deviations + _render()
 
 
@@ -157,21 +159,16 @@ class Matrix:
             for probe, outcome in answers.items():
                 print(f"{run.target.id}: {probe}: {outcome}")
 
-    @property
-    def smoke(self) -> list[Target]:
-        """The targets that say the most in a few minutes."""
-        return [target for target in self.targets.values() if target.smoke]
-
     def compare(self) -> str:
-        """Run the smoke targets; return what deviates from what is committed."""
-        self._run_controls()
-        return "\n".join(self._run(self.smoke, read_results()))
+        """Run the smoke targets; return which answers are not committed."""
+        self.run_controls()
+        smoke = [target for target in self.targets.values() if target.smoke]
+        return "\n".join(self._run(smoke, read_results(), whole=False))
 
     def write(self, targets: Sequence[Target], folder: Path) -> list[str]:
         """Run the targets and write their results; return what deviates from before."""
-        self._run_controls()
         committed = read_results(folder)
-        deviations = self._run(targets, committed)
+        deviations = self._run(targets, committed, whole=True)
         notes = read_notes()
         for target in targets:
             if target.control:
@@ -182,7 +179,7 @@ class Matrix:
             write_result(target.id, result, notes, folder)
         return deviations
 
-    def _run_controls(self) -> None:
+    def run_controls(self) -> None:
         """Run the controls.
 
         Raises:
@@ -199,21 +196,29 @@ class Matrix:
             self._report({(fault.target, fault.scenario) for fault in wrong})
             sys.exit("\n".join(["The run is void:", *map(str, wrong)]))
 
-    def _run(self, targets: Sequence[Target], committed: dict[str, Result]) -> list[str]:
-        """Run the targets, what deviates twice more; return the deviations that remain."""
+    def _run(
+        self, targets: Sequence[Target], committed: dict[str, Result], *, whole: bool
+    ) -> list[str]:
+        """Run the targets, what deviates twice more; return the deviations.
+
+        Args:
+            whole: another exit code, or course of events, deviates as well as another answer.
+        """
         runs = plan([target for target in targets if not target.control])
         self.runner.do(runs)
-        deviating = [run for run in runs if self._deviates(run, committed)]
+        deviating = [run for run in runs if self._deviates(run, committed, whole=whole)]
         self.runner.do([run for run in deviating for _ in range(2)])
         self._report({(run.target.id, run.scenario) for run in deviating})
         return [f"{run.target.id}: {run.scenario} deviates" for run in deviating]
 
-    def _deviates(self, run: Run, committed: dict[str, Result]) -> bool:
+    def _deviates(self, run: Run, committed: dict[str, Result], *, whole: bool) -> bool:
         before = committed.get(run.target.id)
         if before is None or before.python != self._python:
             return False
         mine = self.runner.results[run.target.id]
-        return mine.deviates(before, run.scenario, self.probes)
+        return mine.deviates(before, run.scenario, self.probes) or (
+            whole and mine.differs(before, run.scenario)
+        )
 
     def _report(self, cells: set[tuple[str, str]]) -> None:
         for run, seen in self.runner.observations:

@@ -59,14 +59,19 @@ class Result:
         return VARIES if len(seen) > 1 else next(iter(seen))
 
     def deviates(self, committed: Result, scenario: str, probes: Iterable[Probe]) -> bool:
-        """Return whether this scenario showed what the committed result does not have."""
-        mine = [self.endings.get(scenario, set()), self.events.get(scenario, set())]
-        theirs = [committed.endings.get(scenario, set()), committed.events.get(scenario, set())]
-        for probe in probes:
-            if probe.scenario == scenario:
-                mine.append(self.outcomes.get(probe.id, set()))
-                theirs.append(committed.outcomes.get(probe.id, set()))
-        return not all(one <= other for one, other in zip(mine, theirs, strict=True))
+        """Return whether this scenario gave an answer that the committed result does not have."""
+        return any(
+            not self.outcomes[probe.id] <= committed.outcomes.get(probe.id, set())
+            for probe in probes
+            if probe.scenario == scenario and probe.id in self.outcomes
+        )
+
+    def differs(self, committed: Result, scenario: str) -> bool:
+        """Return whether it ended otherwise, or showed another course of events."""
+        return not (
+            self.endings.get(scenario, set()) <= committed.endings.get(scenario, set())
+            and self.events.get(scenario, set()) <= committed.events.get(scenario, set())
+        )
 
     def widen(self, committed: Result) -> None:
         """Add what the committed result says may happen as well, where it covers what was seen."""
@@ -163,6 +168,7 @@ class Release:
     title: str
     python: str
     versions: dict[str, str]
+    targets: list[str]
 
 
 def read_releases(path: Path = INTEGRATION / "versions.toml") -> dict[str, Release]:

@@ -15,7 +15,7 @@ Start = Callable[..., AbstractContextManager[Process]]
 
 WORKERS = ("LifespanWorker", "NativeLifespanWorker")
 
-CONFIGURATION = """
+HOOKS = """
 import atexit
 
 def post_fork(server, worker):
@@ -42,19 +42,26 @@ def worker(request: pytest.FixtureRequest) -> str:
 def gunicorn(tmp_path: Path, worker: str) -> Start:
     """Return what starts gunicorn with a worker class of ours and a Django app of the project.
 
-    Its configuration file has hooks that write into the journal where ``hooks`` is true.
+    Without a name of a class it is left to the configuration.
     """
 
     def launch(
-        django_app: str, *options: str, asgi: str = "asgi", hooks: bool = False, **environment: str
+        django_app: str,
+        *options: str,
+        asgi: str = "asgi",
+        configuration: str = "",
+        **environment: str,
     ) -> AbstractContextManager[Process]:
-        configuration = tmp_path / "gunicorn.conf.py"
-        configuration.write_text(CONFIGURATION if hooks else "")
-        command = [sys.executable, "-m", "gunicorn", f"project.{asgi}:application"]
-        ours = worker in WORKERS
-        command += ["--worker-class", f"django_asgi_lifespan_gunicorn.{worker}" if ours else worker]
-        command += ["--bind", f"{HOST}:{{port}}", "--config", str(configuration)]
-        command += ["--no-control-socket", *options]
+        file = tmp_path / "gunicorn.conf.py"
+        file.write_text(configuration)
+        module = asgi if "." in asgi else f"project.{asgi}"
+        command = [sys.executable, "-m", "gunicorn", f"{module}:application"]
+        command += ["--config", str(file), "--bind", f"{HOST}:{{port}}", "--no-control-socket"]
+        if worker:
+            ours = worker in WORKERS
+            name = f"django_asgi_lifespan_gunicorn.{worker}" if ours else worker
+            command += ["--worker-class", name]
+        command += options
         return start(tmp_path, command, django_app, environment)
 
     return launch

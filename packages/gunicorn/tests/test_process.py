@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from process.server import DEADLINE, HOST, Answer, Process
 from process.stories import STARTED, STOPPED, held
 
-from .conftest import Start
+from .conftest import HOOKS, Start
 
 pytestmark = [
     pytest.mark.process,
@@ -27,7 +27,7 @@ FOUND = Answer(200, {"get": "search in cache of pool", "state": "search in cache
 
 def test_requests_in_flight_are_answered_before_anything_closes(gunicorn: Start) -> None:
     """SIGTERM: the worker ends as a process should, its hooks and atexit included."""
-    with gunicorn("chain", hooks=True) as server:
+    with gunicorn("chain", configuration=HOOKS) as server:
         server.wait_for("search open")
         assert server.get("/sync/") == FOUND
         request = server.send("/held/")
@@ -51,7 +51,7 @@ def test_requests_in_flight_are_answered_before_anything_closes(gunicorn: Start)
 @pytest.mark.parametrize("stop", ["SIGINT", "SIGQUIT", "Ctrl+C"])
 def test_quick_stop_closes_in_order(gunicorn: Start, stop: str) -> None:
     """Whether the arbiter alone gets it or every process; gunicorn's hook for it is called once."""
-    with gunicorn("chain", hooks=True) as server:
+    with gunicorn("chain", configuration=HOOKS) as server:
         server.wait_for("search open")
         assert server.get("/async/") == FOUND
         server.stop(stop)
@@ -149,28 +149,33 @@ def test_request_that_never_ends_leaves_time_to_close(gunicorn: Start) -> None:
         assert "Traceback" not in server.output()
 
 
-def test_resource_that_never_closes_does_not_keep_the_others_open(gunicorn: Start) -> None:
-    """It is named and cancelled before the arbiter kills, and what it requires is closed."""
-    with gunicorn("chain", "--graceful-timeout", "3", CACHE_CLOSING="stuck") as server:
+@pytest.mark.parametrize("word", ["stuck", "deaf"])
+def test_resource_that_never_closes_does_not_keep_the_others_open(
+    gunicorn: Start, word: str
+) -> None:
+    """It is named and cancelled before the arbiter kills, and what it requires is closed.
+
+    The worker does not wait for it, even if it ignores its cancellation.
+    """
+    with gunicorn(
+        "chain", "--graceful-timeout", "4", configuration=HOOKS, CACHE_CLOSING=word
+    ) as server:
         server.wait_for("search open")
         server.stop("SIGTERM")
         assert server.wait() == 0
-        assert server.story() == [
-            *STARTED,
-            *STOPPED[:3],
-            "cache stuck",
-            "cache cancelled",
-            *STOPPED[4:],
-        ]
-        assert "graceful_timeout of 3 s leaves no more time" in server.output()
+        told = {"cache stuck", "cache cancelled"}
+        story = [event for event in server.story() if event not in told]
+        ended = ["hook worker_exit", "hook atexit"]
+        assert story == [*STARTED, *STOPPED[:3], *STOPPED[4:], *ended]
+        assert "graceful_timeout of 4 s leaves no more time" in server.output()
         assert "SIGKILL" not in server.output()
 
 
-def test_blocking_phases_longer_than_the_timeout_are_left_alone(gunicorn: Start) -> None:
-    """Neither a startup nor a shutdown is taken for a hung worker, even if it blocks the loop."""
+def test_what_takes_longer_than_the_timeout_is_left_alone(gunicorn: Start) -> None:
+    """No startup, request in flight or shutdown is taken for a hung worker, even if it blocks."""
     with gunicorn(
         "chain",
-        *("--timeout", "1", "--max-requests", "1"),
+        *("--timeout", "1", "--max-requests", "2"),
         CACHE_OPENING="blocked",
         CACHE_CLOSING="blocked",
     ) as server:
@@ -178,7 +183,12 @@ def test_blocking_phases_longer_than_the_timeout_are_left_alone(gunicorn: Start)
         pass_time(server, 2.5)
         server.release("cache")
         server.wait_for("search open")
+        request = server.send("/held/")
+        server.wait_for("request held")
         assert server.get("/async/") == FOUND
+        pass_time(server, 2.5)
+        server.release("request")
+        assert server.answer(request) == FOUND
         server.wait_for("cache blocked", times=2)
         pass_time(server, 2.5)
         server.release("cache")
@@ -187,6 +197,8 @@ def test_blocking_phases_longer_than_the_timeout_are_left_alone(gunicorn: Start)
             *STARTED[:3],
             "cache blocked",
             *STARTED[3:],
+            "request held",
+            "request answered",
             "request answered",
             *STOPPED[:3],
             "cache blocked",
@@ -271,6 +283,36 @@ def test_workers_come_and_go(gunicorn: Start) -> None:
         ]
 
 
+@pytest.mark.parametrize("worker", ["LifespanWorker"])
+def test_closed_terminal_closes_everything(gunicorn: Start) -> None:
+    """It sends SIGHUP to the workers, too, of which the arbiter starts new ones."""
+    with gunicorn("chain") as server:
+        server.wait_for("search open")
+        os.kill(server.pids()[0], signal.SIGHUP)
+        server.wait_for("search open", times=2)
+        assert server.stories()[0] == [*STARTED, *STOPPED]
+
+
+@pytest.mark.parametrize("worker", [""])
+def test_configuration_file_alone_will_do(gunicorn: Start) -> None:
+    """It can name the worker class, or change one."""
+    configuration = """
+from django_asgi_lifespan_gunicorn import NativeLifespanWorker
+
+class worker_class(NativeLifespanWorker):
+    quick_timeout = 0
+"""
+    with gunicorn("sockets", asgi="sockets_asgi", configuration=configuration) as server:
+        server.wait_for("hub open")
+        server.send("/held/")
+        server.wait_for("request held")
+        server.stop("SIGINT")
+        server.wait_for("hub closed")
+        times = {f"{entry.subject} {entry.event}": entry.time for entry in server.journal()}
+        assert times["request cancelled"] - times["server stopping"] < 2
+        assert server.wait() == 0
+
+
 def test_changed_file_ends_one_lifespan_and_begins_the_next(
     gunicorn: Start, tmp_path: Path
 ) -> None:
@@ -288,6 +330,25 @@ def test_changed_file_ends_one_lifespan_and_begins_the_next(
         server.wait_for("search open", times=2)
         assert server.get("/async/") == FOUND
         assert server.stories()[0] == [*STARTED, *STOPPED]
+
+
+@pytest.mark.parametrize("worker", ["LifespanWorker"])  # gunicorn's own does not watch the file
+def test_syntax_error_is_waited_out_under_reload(gunicorn: Start, tmp_path: Path) -> None:
+    """The worker answers with errors until the file changes."""
+    file = tmp_path / "changing" / "asgi.py"
+    file.parent.mkdir()
+    file.write_text("this is no Python")
+    with gunicorn("chain", "--reload", asgi="changing.asgi", PYTHONPATH=str(tmp_path)) as server:
+        server.wait_until_serving()
+        assert server.get("/async/").status == 500
+        file.write_text("from project.asgi import application")
+
+        def change_until_noticed() -> bool:
+            os.utime(file, (0, file.stat().st_mtime + 1))
+            return "search open" in server.story()
+
+        server.until(change_until_noticed, "a worker with the file as it is now")
+        assert server.get("/async/") == FOUND
 
 
 def test_workers_close_when_the_arbiter_is_killed(gunicorn: Start) -> None:

@@ -51,6 +51,7 @@ def test_asking_again_gives_no_more_time() -> None:
     [
         ([TERM], 118, 129),
         ([TERM, TERM], 118, 129),
+        ([signal.SIGHUP], 118, 129),
         ([INT], 103, 129),
         ([QUIT], 103, 129),
         ([INT, QUIT], 103, 129),  # Ctrl+C

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gunicorn.asgi.protocol import BodyReceiver
+from gunicorn.config import GracefulTimeout
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gasgi import ASGIWorker
 from uvicorn.config import Config
@@ -17,8 +21,10 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 import django_asgi_lifespan_gunicorn
+from django_asgi_lifespan.supervisor import GRACE
 from django_asgi_lifespan_gunicorn import LifespanWorker, NativeLifespanWorker
-from django_asgi_lifespan_gunicorn.worker import _FirstToFail
+from django_asgi_lifespan_gunicorn.stop import IMPATIENCE, Stop
+from django_asgi_lifespan_gunicorn.worker import GIVING_UP, LifespanWorkerBase, _FirstToFail
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork()")
 
@@ -116,3 +122,28 @@ def test_one_process_is_the_first_to_fail() -> None:
     assert not token.claim()
     os.close(reader)
     os.close(writer)
+
+
+def test_the_readme_has_the_figures_of_the_code() -> None:
+    """With gunicorn's default graceful timeout; what it shows of a configuration file runs."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    share, quick_timeout = LifespanWorker.drain_share, LifespanWorker.quick_timeout
+    stop = Stop(
+        graceful_timeout=GracefulTimeout.default, drain_share=share, quick_timeout=quick_timeout
+    )
+    stop.request(0)
+    assert f"`graceful_timeout` ({GracefulTimeout.default} s)" in readme
+    assert f"get {share * 100:.0f} % of it: {stop.drain_until:.0f} s." in readme
+    shutdown = stop.end_by - GRACE - 2 * GIVING_UP - stop.drain_until
+    assert f"has {shutdown:.0f} s at least" in readme
+    assert f"requests in flight get {quick_timeout:.0f} s;" in readme
+    assert f"kills in {IMPATIENCE:.0f} s" in readme
+    for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL):
+        names: dict[str, Any] = {}
+        exec(block, names)
+        worker = names["worker_class"]
+        if isinstance(worker, str):
+            worker = getattr(django_asgi_lifespan_gunicorn, worker.rpartition(".")[2])
+        assert issubclass(worker, LifespanWorker)
+        changed = {name for name in vars(worker) if not name.startswith("_")}
+        assert changed <= vars(LifespanWorker).keys() | vars(LifespanWorkerBase).keys()

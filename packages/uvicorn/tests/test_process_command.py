@@ -61,6 +61,23 @@ def test_a_stop_ends_with_0_and_runs_the_exit_handlers(
         assert TRACEBACK not in server.output()
 
 
+def test_os_signals_do_not_cut_the_exit_handlers_short(command: Start, setup: Setup) -> None:
+    """Neither an impatient Ctrl+C nor the SIGTERM of a supervisor that is slower than Ctrl+C."""
+    count, options = setup
+    with command("chain", *options, asgi="noted_asgi", EXITING="blocked") as server:
+        server.wait_for("search open", times=count)
+        server.wait_until_serving()
+        server.stop("Ctrl+C")
+        server.wait_for("process blocked", times=count)
+        server.stop_group("SIGTERM")
+        server.stop("Ctrl+C")
+        server.release("process", times=count)
+        assert server.wait() == 0
+        ended = ["process blocked", "process exited"]
+        assert lifespans(server, of=count) == [[*STARTED, *STOPPED, *ended]] * count
+        assert TRACEBACK not in server.output()
+
+
 def test_sigterm_and_sigint_together_are_one_stop(command: Start, setup: Setup) -> None:
     """A program that forwards SIGTERM at Ctrl+C does not make it a forced exit."""
     count, options = setup
@@ -128,6 +145,20 @@ def test_sigquit_stops_a_supervisor_and_its_workers(command: Start) -> None:
         server.stop("SIGQUIT")
         assert server.wait() == 0
         assert server.stories() == [[*STARTED, *STOPPED]] * 2
+
+
+def test_sighup_replaces_the_workers_one_after_the_other(command: Start) -> None:
+    """Each new one starts up before the old one shuts down, and all of them close."""
+    with command("chain", "--workers", "2", "--timeout-worker-healthcheck", "60") as server:
+        server.wait_for("search open", times=2)
+        server.wait_until_serving()
+        server.stop("SIGHUP")
+        server.wait_for("pool closed", times=2)
+        server.wait_for("search open", times=4)
+        assert server.get("/async/").status == 200
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert lifespans(server, of=4) == [[*STARTED, *STOPPED]] * 4
 
 
 def test_workers_close_when_their_supervisor_is_killed(command: Start, loop: str) -> None:

@@ -194,6 +194,18 @@ def test_a_module_that_cannot_be_imported_waits_for_the_next_change(
         assert server.story() == [*STARTED, *STOPPED] * 2
 
 
+def test_a_project_that_cannot_be_set_up_can_be_stopped(runserver: Start, tmp_path: Path) -> None:
+    """Django falls back to its own runserver in the process that was to serve."""
+    with runserver() as server:
+        wait_until_watching(server)
+        (tmp_path / "changing" / "models.py").write_text("this is no Python")
+        change(server, tmp_path, "")
+        server.until(lambda: "SyntaxError" in server.output(), "the error")
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert server.story() == [*STARTED, *STOPPED]
+
+
 def test_without_the_reloader_a_failed_startup_ends(runserver: Start) -> None:
     """With 3, as under uvicorn's command."""
     with runserver("--noreload", CACHE_OPENING="fail") as server:

@@ -50,3 +50,10 @@ def test_the_help_says_how_long_requests_have() -> None:
     help_text = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
     assert "requests in flight at a stop. [default: 10; with --reload 1]" in help_text
     assert "Lifespan implementation. [default: on]" in help_text
+
+
+def test_a_header_without_a_value_is_an_error_of_usage() -> None:
+    """With the option that is wrong, before anything is started."""
+    result = CliRunner().invoke(main, ["--header", "nothing", "module:application"])
+    assert result.exit_code == 2
+    assert "Invalid value for --header: 'nothing' is not Name:Value." in result.output

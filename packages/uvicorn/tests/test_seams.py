@@ -27,7 +27,7 @@ CONFIG = uvicorn.Config("module:application", log_config=None)
 @pytest.mark.parametrize(
     ("owner", "methods"),
     [
-        (uvicorn.Config, ["load", "bind_socket", "should_reload", "get_loop_factory"]),
+        (uvicorn.Config, ["load", "load_app", "bind_socket", "should_reload", "get_loop_factory"]),
         (uvicorn.Server, ["startup", "shutdown", "run", "serve", "handle_exit"]),
         (LifespanOn, ["main", "startup", "shutdown", "receive"]),
         (Multiprocess, ["keep_subprocess_alive", "terminate_all", "join_all", "run"]),
@@ -127,15 +127,19 @@ def test_the_logger_is_that_of_uvicorn() -> None:
 
 
 LINES = {
+    "config.py:431": "def load_app(",
     "config.py:439": "def load(",
+    "config.py:555": "def get_loop_factory(",
     "main.py:639": "config.workers == 1",
     "server.py:74": "self.force_exit = False",
+    "server.py:86": "self.config.get_loop_factory()",
     "server.py:115": "async def startup(",
     "server.py:182": "await loop.create_server(",
     "server.py:281": "async def shutdown(",
     "server.py:307": "t.cancel(",
     "server.py:310": "if not self.force_exit:",
     "server.py:332": "def capture_signals(",
+    "server.py:344": "signal.signal(sig, handler)",
     "server.py:349": "signal.raise_signal(",
     "server.py:353": "if self.should_exit and sig == signal.SIGINT:",
     "lifespan/on.py:47": "async def startup(",
@@ -146,6 +150,7 @@ LINES = {
     "supervisors/basereload.py:102": "def shutdown(",
     "supervisors/multiprocess.py:165": "def terminate_all(",
     "supervisors/multiprocess.py:169": "def join_all(",
+    "supervisors/multiprocess.py:182": "new_process.wait_until_ready(",
     "supervisors/multiprocess.py:214": "def keep_subprocess_alive(",
     "supervisors/multiprocess.py:222": "process.kill()",
     "supervisors/multiprocess.py:225": "if process.exitcode == STARTUP_FAILURE:",

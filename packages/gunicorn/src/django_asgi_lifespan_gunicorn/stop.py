@@ -50,13 +50,13 @@ class Stop:
             self.end_by = now + _less_margin(self._graceful_timeout)
 
     def receive(self, number: int, now: float) -> None:
-        """Take note of SIGTERM, SIGINT or SIGQUIT.
+        """Take note of an OS signal.
 
         One Ctrl+C is two OS signals for a worker, SIGINT from the terminal and then SIGQUIT from
         the arbiter, so only a second SIGINT means to wait no more.
         """
         self.request(now)
-        if number != signal.SIGTERM:
+        if number in (signal.SIGINT, signal.SIGQUIT):
             self.drain_until = min(self.drain_until, now + self._quick_timeout)
         if number == signal.SIGINT and signal.SIGINT in self._signals:
             self.drain_until = min(self.drain_until, now)

@@ -8,11 +8,14 @@ import socket
 from collections.abc import Collection, Generator
 from typing import Any, cast
 
+from gunicorn.workers.base import Worker
 from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker  # pyright: ignore[reportMissingTypeStubs]
 
 from django_asgi_lifespan.driver import Application
+from django_asgi_lifespan.protocol import Receive, Scope, Send, speak_lifespan
+from django_asgi_lifespan.state import announce_stopping
 
 from .worker import LifespanWorkerBase
 
@@ -25,16 +28,24 @@ class LifespanServer(Server):
     Args:
         config: with ``lifespan="off"``.
         state: what every request gets a copy of.
+        worker: learns that the server stops when it does so by itself, for ``max_requests``.
     """
 
-    def __init__(self, config: Config, *, state: dict[str, Any]) -> None:
+    def __init__(self, config: Config, *, state: dict[str, Any], worker: Worker) -> None:
         super().__init__(config)
         self._state = state
+        self._worker = worker
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen. The state goes to the connections by way of uvicorn's ``LifespanOff``."""
         self.lifespan.state = self._state
         await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and drain."""
+        self._worker.alive = False
+        announce_stopping()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -52,13 +63,18 @@ class LifespanWorker(LifespanWorkerBase, UvicornWorker):  # pyright: ignore[repo
         self._server: LifespanServer | None = None
 
     def application(self) -> Application:
-        """Return the application, for its lifespan."""
+        """Return the application, for its lifespan; one without, where it cannot be imported.
+
+        Under ``--reload`` gunicorn goes on after a syntax error and waits for the next change.
+        """
+        if self.app.callable is None:
+            return _nothing
         return cast("Application", self.wsgi)
 
     async def serve(self, state: dict[str, Any]) -> None:
         """Serve requests by uvicorn."""
         self.config.app = self.wsgi
-        self._server = LifespanServer(self.config, state=state)
+        self._server = LifespanServer(self.config, state=state, worker=self)
         await self._server.serve(sockets=self.sockets)
 
     def is_serving(self) -> bool:
@@ -79,3 +95,8 @@ class LifespanWorker(LifespanWorkerBase, UvicornWorker):  # pyright: ignore[repo
         if self._server is not None:
             for connection in set(self._server.server_state.connections):
                 connection.transport.abort()
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Have a lifespan with nothing in it."""
+    await speak_lifespan(receive, send, contextlib.nullcontext())

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Generator
@@ -15,7 +16,7 @@ from typing import Any, ClassVar
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from django_asgi_lifespan import LifespanError, LifespanUnsupportedError, StartupFailedError
+from django_asgi_lifespan import LifespanError, LifespanUnsupportedError
 from django_asgi_lifespan.driver import Application, LifespanDriver
 from django_asgi_lifespan.state import announce_stopping
 from django_asgi_lifespan.supervisor import GRACE
@@ -32,6 +33,12 @@ GIVING_UP = 0.5
 
 As many they have after they are cancelled. Django cancels a view when the client goes, but it
 leaves the view running when it is cancelled itself: django/core/handlers/asgi.py, ``handle()``.
+"""
+
+FAREWELL = (0.2, 1.0)
+"""Seconds that tasks which are left when all has ended have to heed their cancellation.
+
+The least and the most; the time that is left for the stop lies between.
 """
 
 HANDOVER = 10.0
@@ -55,6 +62,7 @@ class LifespanWorkerBase(Worker):
         self._alive = True
         self._awaken: Callable[[], object] | None = None
         self._has_failed = False
+        self._was_cut = False
         self._first_to_fail = _first_to_fail()  # made in the arbiter, for all of its workers
         super().__init__(*args, **options)
         self._stop = Stop(
@@ -110,12 +118,14 @@ class LifespanWorkerBase(Worker):
     def init_signals(self) -> None:
         """Handle OS signals as gunicorn's own workers do, at every moment.
 
-        Not by the event loop: uvloop loses those that come while it does not run yet.
+        Not by the event loop: uvloop loses those that come while it does not run yet. And SIGHUP,
+        which a terminal that is closed sends to every process, ends no worker before it has closed.
         """
         Worker.init_signals(self)
+        signal.signal(signal.SIGHUP, self.handle_exit)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop: SIGTERM."""
+        """Stop: SIGTERM or SIGHUP."""
         self._stop.receive(sig, time.monotonic())
         super().handle_exit(sig, frame)
 
@@ -168,6 +178,11 @@ class LifespanWorkerBase(Worker):
                 raise
             self.log.error("The application ended its startup by SystemExit(%r)", end.code)
             self._has_failed = True
+        except RuntimeError:  # what event loops raise that were stopped
+            if not self._was_cut:
+                raise
+        if self._was_cut:
+            self.log.warning("The worker ends, although tasks or threads of it do not")
 
     def _let_one_fail(self) -> None:
         """Return in the first worker that fails; others end without an error, the arbiter stops.
@@ -205,6 +220,14 @@ class LifespanWorkerBase(Worker):
                         await self._shut_down(lifespan)
         finally:
             self._awaken = None
+            least, most = FAREWELL
+            left = self._stop.end_by - time.monotonic()
+            loop.call_later(max(least, min(most, left)), self._cut, loop)
+
+    def _cut(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stop *loop*, which waits for ever for tasks that ignore their cancellation."""
+        self._was_cut = True
+        loop.stop()
 
     async def _start_up(self, lifespan: LifespanDriver, told: asyncio.Event) -> bool:
         """Return whether the application has started up; if told to stop, it is interrupted."""
@@ -223,8 +246,6 @@ class LifespanWorkerBase(Worker):
                 f"{error} Its asgi.py takes get_asgi_application from django_asgi_lifespan.asgi "
                 f"instead of django.core.asgi."
             )
-        except StartupFailedError as error:
-            self._startup_failed(str(error))
         except LifespanError as error:
             self._startup_failed(str(error))
         else:

@@ -50,11 +50,17 @@ def main(*, app_dir: str, headers: list[str], log_config: str | None, **options:
     sys.path.insert(0, app_dir)
     if options["timeout_graceful_shutdown"] is None:
         options["timeout_graceful_shutdown"] = TIMEOUT_RELOAD if options["reload"] else TIMEOUT
-    pairs = [header.split(":", 1) for header in headers]
     run(
         Config(
             **options,
-            headers=[(name, value) for name, value in pairs],
+            headers=[_pair(header) for header in headers],
             log_config=LOGGING_CONFIG if log_config is None else log_config,
         )
     )
+
+
+def _pair(header: str) -> tuple[str, str]:
+    name, colon, value = header.partition(":")
+    if not colon:
+        raise click.BadParameter(f"{header!r} is not Name:Value.", param_hint="--header")
+    return name, value

@@ -3,7 +3,7 @@
 Under ``run_with_reloader`` nothing could be closed in time: its parent process waits for the child
 in ``subprocess.run``, which kills it at once at SIGTERM and 0.25 s after Ctrl+C.
 
-Of django/utils/autoreload.py (Django 4.2 to 6.1) this module uses ``restart_with_reloader``,
+Of django/utils/autoreload.py (Django 4.2 to 6.1) this module uses ``get_child_arguments``,
 ``start_django``, ``get_reloader``, ``DJANGO_AUTORELOAD_ENV`` and ``logger``; of
 django/core/servers/basehttp.py, ``run`` decides what ``DevelopmentServer`` looks like.
 ``tests/test_seams.py`` compares the installed release.
@@ -11,9 +11,9 @@ django/core/servers/basehttp.py, ``run`` decides what ``DevelopmentServer`` look
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -23,21 +23,18 @@ from typing import Any, NoReturn
 
 from django.utils import autoreload
 
-from .stopping import SAME_STOP, end_process
+from .stopping import SAME_STOP, end_process, stop_signals
 
 __all__ = ("run_with_reloader",)
 
 _LEASH = "DJANGO_ASGI_LIFESPAN_LEASH"
-"""The environment variable with the file descriptor of a pipe, which is closed to stop a child."""
+"""The environment variable with the file descriptor of a pipe, which is closed with the parent."""
+
+_RELOAD = 3
+"""The exit code of a child that is to be replaced (``trigger_reload``)."""
 
 _PATIENCE = 1.0
 """Seconds that the child has to end, when everything is closed."""
-
-_STOP_SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-    if hasattr(signal, name)
-)
 
 
 def run_with_reloader(
@@ -59,20 +56,34 @@ def run_with_reloader(
 def _supervise() -> NoReturn:
     """Have a child process, and another whenever it ends with 3, until stopped.
 
-    The children end with the pipe, and so even if this process is killed.
+    A child ends with this process, even if this one is killed.
     """
-    read, write = os.pipe()
-    if sys.platform != "win32":  # there, Ctrl+C reaches the child by itself
+    read, _ = os.pipe()  # the other end is closed when this process ends
+    environment = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
+    if sys.platform != "win32":
         os.set_inheritable(read, True)
-        os.environ[_LEASH] = str(read)
+        environment[_LEASH] = str(read)
+    if getattr(sys.stdout, "write_through", False):  # python -u, which is not passed on
+        environment.setdefault("PYTHONUNBUFFERED", "1")
+    child: subprocess.Popen[bytes] | None = None
+    is_stopped = False
 
-    def let_go(number: int, frame: FrameType | None) -> None:
-        with contextlib.suppress(OSError):  # it is closed already
-            os.close(write)
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal is_stopped
+        is_stopped = True
+        if child is not None and sys.platform != "win32":  # there, Ctrl+C reaches it by itself
+            child.terminate()
 
-    for number in _STOP_SIGNALS:
-        signal.signal(number, let_go)
-    sys.exit(autoreload.restart_with_reloader())
+    for number in stop_signals():
+        signal.signal(number, stop)
+    code = _RELOAD
+    while code == _RELOAD and not is_stopped:
+        child = subprocess.Popen(autoreload.get_child_arguments(), env=environment, close_fds=False)
+        if is_stopped:
+            child.terminate()
+        code = child.wait()
+    # A child that was stopped while it imported the project has died of the OS signal.
+    sys.exit(0 if is_stopped and code < 0 else code)
 
 
 class _Child:
@@ -86,16 +97,16 @@ class _Child:
     def run(self, serve: Callable[..., None], options: dict[str, Any]) -> NoReturn:
         reloader = autoreload.get_reloader()
         autoreload.logger.info("Watching for file changes with %s", reloader.__class__.__name__)
-        for number in _STOP_SIGNALS:
+        for number in stop_signals():
             signal.signal(number, self._handle)
         if _LEASH in os.environ:
             leash = int(os.environ.pop(_LEASH))
             threading.Thread(target=self._heed, args=(leash,), daemon=True).start()
-        code: Any = 0
+        code = 0
         try:
             autoreload.start_django(reloader, serve, **options)
         except SystemExit as reason:
-            code = reason.code
+            code = reason.code if isinstance(reason.code, int) else 0
         finally:
             self._is_closing = True
             self._stop()
@@ -115,8 +126,7 @@ class _Child:
             os._exit(1)
 
     def _heed(self, leash: int) -> None:
-        """Stop when the other end of the pipe is closed, unless an OS signal was faster."""
+        """Stop when the parent has ended, and with it the other end of the pipe."""
         os.set_inheritable(leash, False)
         os.read(leash, 1)
-        if self._told_at is None:
-            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)

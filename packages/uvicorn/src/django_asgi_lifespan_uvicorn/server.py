@@ -5,7 +5,8 @@ here, with the lines of uvicorn 0.54.0; ``tests/test_seams.py`` compares the ins
 
 Overridden:
 
-- ``Config.load`` (config.py:439);
+- ``Config.load_app``, ``load`` and ``get_loop_factory`` (config.py:431, config.py:439,
+  config.py:555);
 - ``Server.startup`` and ``shutdown`` (server.py:115, server.py:281);
 - ``LifespanOn.startup``, ``shutdown`` and ``main`` (lifespan/on.py:47, lifespan/on.py:64,
   lifespan/on.py:78);
@@ -29,17 +30,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.lifespan.on import LifespanOn
+from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
-from .stopping import find_server, orderly_stop
+from .stopping import find_server, is_main_thread, orderly_stop
 
 if TYPE_CHECKING:
     from uvicorn.supervisors.basereload import BaseReload as ChangeReload
@@ -64,8 +69,12 @@ class Lifespan(LifespanOn):
     server: uvicorn.Server | None = None
 
     async def main(self) -> None:
-        with orderly_stop(self.server or find_server(), exits=True):
-            await super().main()
+        try:
+            with orderly_stop(self.server or find_server(), exits=True):
+                await super().main()
+        finally:
+            if isinstance(self.config, Config):
+                self.config.is_ending = True
 
     async def startup(self) -> None:
         await super().startup()
@@ -83,22 +92,50 @@ class Lifespan(LifespanOn):
 
 
 class Config(uvicorn.Config):
-    """The configuration that takes this package's lifespan into every process."""
+    """The configuration that takes this package's lifespan into every process.
+
+    Attributes:
+        is_ending: whether the lifespan has ended, and so will this process.
+    """
+
+    is_ending = False
+
+    def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
+        # uvicorn calls it in the process that serves, right before it takes over the OS signals,
+        # which it gives back at its end (uvicorn/server.py:86, uvicorn/server.py:344).
+        if is_main_thread():
+            for number in HANDLED_SIGNALS:
+                signal.signal(number, self._end)
+        return super().get_loop_factory()
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        """End the process, unless it is about to: exit handlers are not to be cut short."""
+        if not self.is_ending:
+            sys.exit()
+
+    def load_app(self) -> Any:
+        with _boot_failure():
+            return super().load_app()
 
     def load(self) -> None:
-        """Import the application.
-
-        Raises:
-            SystemExit: with 3, whatever it is that fails. A worker that ended with another exit
-                code would be started again, for ever (uvicorn/supervisors/multiprocess.py:225).
-        """
-        try:
+        with _boot_failure():
             super().load()
-        except Exception as error:
-            logger.error("The application cannot be loaded.", exc_info=error)
-            sys.exit(STARTUP_FAILURE)
         if self.lifespan != "off":
             self.lifespan_class = Lifespan
+
+
+@contextlib.contextmanager
+def _boot_failure() -> Generator[None]:
+    """End the process with 3, whatever it is that fails.
+
+    A worker that ended with another exit code would be started again, for ever
+    (uvicorn/supervisors/multiprocess.py:225).
+    """
+    try:
+        yield
+    except Exception as error:
+        logger.error("The application cannot be loaded.", exc_info=error)
+        sys.exit(STARTUP_FAILURE)
 
 
 class Server(uvicorn.Server):
@@ -199,6 +236,6 @@ def _serve(config: Config) -> int:
         supervisor = Supervisor(config, sockets=[config.bind_socket()])
         supervisor.run()
         return supervisor.exit_code
-    config.load()
+    config.load_app()  # before there is an event loop, as uvicorn does
     server.run()
     return 0 if server.started else STARTUP_FAILURE

@@ -32,6 +32,7 @@ __all__ = (
     "find_server",
     "is_main_thread",
     "orderly_stop",
+    "stop_signals",
 )
 
 logger = logging.getLogger("uvicorn.error")  # the one that uvicorn's log configuration shows
@@ -53,6 +54,15 @@ _TICK = 0.1
 
 _ALSO_STOP = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGQUIT") if hasattr(signal, name))
 """They kill a single process of uvicorn at once."""
+
+
+def stop_signals() -> list[int]:
+    """Return the OS signals that are to stop this process.
+
+    SIGHUP and SIGQUIT are left to those who have made something of them, such as ``nohup``.
+    """
+    also = [number for number in _ALSO_STOP if signal.getsignal(number) is signal.SIG_DFL]
+    return [*HANDLED_SIGNALS, *also]
 
 
 def is_main_thread() -> bool:
@@ -131,11 +141,8 @@ class OrderlyStop:
     def __enter__(self) -> None:
         # Both signals came while the application was imported: there was nothing to hasten.
         self._server.force_exit = False
-        for number in (*HANDLED_SIGNALS, *_ALSO_STOP) if is_main_thread() else ():
-            handler = signal.getsignal(number)
-            if number in HANDLED_SIGNALS or handler is signal.SIG_DFL:
-                self._handlers[number] = handler
-                signal.signal(number, self._handle)
+        for number in stop_signals() if is_main_thread() else ():
+            self._handlers[number] = signal.signal(number, self._handle)
         if self._parent is not None and sys.platform != "win32":
             self._loop.add_reader(self._parent.sentinel, self._parent_ended)
         self._watch = self._loop.create_task(self._watch_server(), name="watch of the server")
@@ -156,7 +163,7 @@ class OrderlyStop:
             if now - self._since >= SAME_STOP:
                 self._loop.call_soon_threadsafe(self._give_up)
             return
-        if self._exits or number in _ALSO_STOP:
+        if self._exits or number not in HANDLED_SIGNALS:
             self._server.should_exit = True
         else:
             self._handlers[number](number, frame)

@@ -1,12 +1,22 @@
-"""The project's application in a process that notes when Python's exit handlers run."""
+"""The project's application in a process that notes when Python's exit handlers run.
+
+With ``EXITING=blocked`` they take until the test lets them go on.
+"""
 
 from __future__ import annotations
 
 import atexit
+import os
 
 from . import journal
 from .asgi import application
 
 __all__ = ("application",)
 
-atexit.register(journal.write, "process", "exited")
+
+@atexit.register
+def note() -> None:
+    """Tell the journal."""
+    if os.environ.get("EXITING") == "blocked":
+        journal.block("process")
+    journal.write("process", "exited")

@@ -2,12 +2,14 @@
 
 ``CACHE_OPENING`` and the like, for every resource and for ``OPENING`` and ``CLOSING``, take words
 that are obeyed from left to right: ``held`` waits for the test, ``blocked`` does so without letting
-anything else run, ``stuck`` waits for ever, ``fail`` raises an exception, ``exit`` SystemExit.
+anything else run, ``stuck`` waits for ever, ``deaf`` does so and ignores its cancellation, ``fail``
+raises an exception, ``exit`` SystemExit.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -60,6 +62,9 @@ async def obey(name: str, phase: str) -> None:
         if word == "blocked":
             journal.block(name)
             continue
+        while word == "deaf":
+            with contextlib.suppress(asyncio.CancelledError):
+                await stuck(name)
         try:
             await (stuck(name) if word == "stuck" else journal.hold(name))
         except asyncio.CancelledError:

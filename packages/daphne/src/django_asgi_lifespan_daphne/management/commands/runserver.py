@@ -1,0 +1,64 @@
+"""``manage.py runserver``, as daphne has it, with time to close what is open."""
+
+# daphne has no types:
+# pyright: reportMissingTypeStubs=false
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+from typing import Any
+
+from daphne.management.commands.runserver import Command as Runserver
+from django.utils import autoreload
+
+from django_asgi_lifespan_daphne.server import LifespanServer
+
+__all__ = ("Command",)
+
+RELOAD = 3
+"""The exit code of a process that is to be started anew (django/utils/autoreload.py)."""
+
+
+class Command(Runserver):
+    """Daphne's command, with a lifespan, under a reloader that waits for its end."""
+
+    help = "Starts daphne for development, with the lifespan of the project."
+    server_cls = LifespanServer
+
+    def run(self, **options: Any) -> None:
+        """Run the server, with the autoreloader if asked to."""
+        is_child = os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
+        if options["use_reloader"] and not is_child:
+            sys.exit(_Reloader().run())
+        super().run(**options)
+
+
+class _Reloader:
+    """The parent of the process that serves, which Django kills 0.25 s after Ctrl+C.
+
+    It waits in ``subprocess.run()`` (``restart_with_reloader``, django/utils/autoreload.py).
+    """
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._is_told = False
+
+    def run(self) -> int:
+        """Return the exit code of the last child, which did not end in order to be reloaded."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+        environment = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
+        command = autoreload.get_child_arguments()
+        while True:
+            self._child = subprocess.Popen(command, env=environment, close_fds=False)
+            code = self._child.wait()
+            if code != RELOAD or self._is_told:
+                return code
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._is_told = True
+        if self._child is not None:
+            self._child.terminate()

@@ -1,0 +1,76 @@
+"""Starting processes of the core's test project, under daphne with this adapter."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from process.server import HOST, Process, start
+
+if sys.platform == "win32":
+    collect_ignore_glob = ["test_process_*.py"]  # they send the OS signals of POSIX
+
+HERE = Path(__file__).parent
+Start = Callable[..., AbstractContextManager[Process]]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Start:
+    """Return what starts the command with a Django app of the project."""
+    return _starter(tmp_path, "django_asgi_lifespan_daphne")
+
+
+@pytest.fixture
+def stock(tmp_path: Path) -> Start:
+    """Return what starts daphne's own command, where the hooks act."""
+    return _starter(tmp_path, "daphne")
+
+
+@pytest.fixture(params=["stock", "command"])
+def daphne(request: pytest.FixtureRequest) -> Start:
+    """Both: the one or the other, for what holds under either."""
+    fixture: Start = request.getfixturevalue(request.param)
+    return fixture
+
+
+def _starter(folder: Path, module: str) -> Start:
+    def launch(
+        django_app: str, *options: str, asgi: str = "asgi", **environment: str
+    ) -> AbstractContextManager[Process]:
+        program = [sys.executable, "-m", module, "--bind", HOST, "--port", "{port}"]
+        if django_app == "rooms":  # is here, not in the project of the core
+            environment = {"DJANGO_APP": "rooms", "PYTHONPATH": str(HERE), **environment}
+            package = "rooms"
+        else:
+            package = "project"
+        program += [*options, f"{package}.{asgi}:application"]
+        return start(folder, program, django_app, environment)
+
+    return launch
+
+
+@pytest.fixture
+def runserver(tmp_path: Path) -> Start:
+    """Return what starts the development server, with a Django app that is in ``tmp_path``."""
+    (tmp_path / "changing").mkdir()
+    (tmp_path / "changing" / "__init__.py").touch()
+    (tmp_path / "changing" / "lifespan.py").touch()
+
+    def launch(
+        *options: str, apps: str = "daphne", **environment: str
+    ) -> AbstractContextManager[Process]:
+        program = [sys.executable, "-m", "django", "runserver", "{port}", *options]
+        variables = {
+            "DJANGO_SETTINGS_MODULE": "runserver_settings",
+            "MORE_APPS": apps,
+            "PYTHONPATH": os.pathsep.join([str(HERE), str(tmp_path)]),
+            "PYTHONUNBUFFERED": "1",
+        }
+        return start(tmp_path, program, "chain", variables | environment)
+
+    return launch

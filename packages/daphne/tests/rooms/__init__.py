@@ -1,0 +1,1 @@
+"""A Django app with a Channels consumer, beside the core's test project."""
