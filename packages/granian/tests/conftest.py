@@ -32,9 +32,10 @@ def granian(tmp_path: Path, loop: str) -> Start:
         *options: str,
         asgi: str = "asgi",
         interface: str = "asgi",
+        program: tuple[str, ...] = ("-m", "granian"),
         **environment: str,
     ) -> AbstractContextManager[Process]:
-        command = [sys.executable, "-m", "granian", f"project.{asgi}:application"]
+        command = [sys.executable, *program, f"project.{asgi}:application"]
         command += ["--interface", interface, "--loop", loop, "--host", HOST, "--port", "{port}"]
         return start(tmp_path, [*command, *options], django_app, environment)
 

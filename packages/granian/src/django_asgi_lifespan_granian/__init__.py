@@ -1,4 +1,4 @@
-"""granian for django-asgi-lifespan: hooks for its own command."""
+"""granian for django-asgi-lifespan: hooks for its own command, and a twin of that command."""
 
 __version__ = "1.0.0"
 

@@ -1,0 +1,72 @@
+"""The command of this package, as real processes that real OS signals stop."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import pytest
+
+from process.stories import STARTED, STOPPED
+
+from .conftest import Start
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="there are no such OS signals"),
+]
+
+TWIN = ("-m", "django_asgi_lifespan_granian")
+
+SPAWNING = """
+import multiprocessing
+from django_asgi_lifespan_granian.command import main
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    main()
+"""
+
+
+def test_there_is_a_console_script() -> None:
+    """It is the command."""
+    from django_asgi_lifespan_granian.command import main
+
+    [script] = importlib.metadata.entry_points(group="console_scripts", name="granian-lifespan")
+    assert script.load() is main
+
+
+def test_os_signals_at_the_same_instant_stop_granian(granian: Start) -> None:
+    """Under granian's own command the parent may hear none of them."""
+    with granian("chain", "--workers", "2", program=TWIN) as server:
+        server.wait_for("search open", times=2)
+        for name in ("SIGTERM", "SIGINT") * 3:
+            server.stop(name)
+        assert server.wait() == 0
+        assert server.stories() == [[*STARTED, *STOPPED]] * 2
+
+
+def test_hup_replaces_workers(granian: Start) -> None:
+    """That signal is received, too."""
+    with granian("chain", program=TWIN) as server:
+        server.wait_for("search open")
+        server.stop("SIGHUP")
+        server.wait_for("pool closed")
+        server.stop("Ctrl+C")
+        assert server.wait() == 0
+        assert server.stories() == [[*STARTED, *STOPPED]] * 2
+
+
+@pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
+def test_workers_that_are_spawned_hear_os_signals(
+    granian: Start, tmp_path: Path, stop: str
+) -> None:
+    """As on macOS, and from Python 3.14 on."""
+    script = tmp_path / "spawning.py"
+    script.write_text(SPAWNING)
+    with granian("chain", "--workers", "2", program=(str(script),)) as server:
+        server.wait_for("search open", times=2)
+        server.stop(stop)
+        assert server.wait() == 0
+        assert server.stories() == [[*STARTED, *STOPPED]] * 2
