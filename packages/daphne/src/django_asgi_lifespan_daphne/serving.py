@@ -1,9 +1,10 @@
 """A server of daphne with a lifespan around it, all in daphne's own event loop.
 
 What is used of daphne beside its documentation (``tests/test_seams.py`` compares the installed
-release with 4.2.3): of its ``Server``, ``application``, of which ``create_application()`` gives the
-result to ``asyncio.ensure_future()`` (server.py:224), ``connections`` (:102), ``signal_handlers``,
-``application_close_timeout``, and ``abort_start``, at which the command exits with 1 (cli.py:310);
+release with 4.2.3): of its ``Server``, ``application``, of which ``create_application()`` keeps the
+result, by way of ``asyncio.ensure_future()``, in ``connections`` (server.py:224),
+``signal_handlers``, ``application_close_timeout``, ``application_checker()``, which logs what has
+failed (:268), and ``abort_start``, at which the command exits with 1 (cli.py:310);
 ``WebRequest.transport``; ``WebSocketProtocol.sendCloseFrame()``, called in ws_protocol.py:220.
 """
 
@@ -19,7 +20,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any
 
@@ -38,7 +39,14 @@ from django_asgi_lifespan.protocol import Receive, Scope, Send
 from django_asgi_lifespan.sockets import SERVICE_RESTART
 from django_asgi_lifespan.state import announce_stopping
 
-__all__ = ("SHUTDOWN_FAILURE", "STARTUP_FAILURE", "ServedApplication", "made", "reactor")
+__all__ = (
+    "SHUTDOWN_FAILURE",
+    "STARTUP_FAILURE",
+    "ServedApplication",
+    "ShieldedApplication",
+    "made",
+    "reactor",
+)
 
 logger = logging.getLogger("django_asgi_lifespan")
 
@@ -59,6 +67,9 @@ GRACE = 1.0
 
 reactor: Any = installed_reactor
 """The reactor that daphne runs."""
+
+POLL = 0.05
+"""Seconds between two looks at what is in flight, while the server stops."""
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP", "SIGQUIT")
 
@@ -83,7 +94,7 @@ class ServedApplication:
             where a reloader waits for the end. Else it is daphne's ``application_close_timeout``.
 
     Attributes:
-        is_stopping: whether the server was told to stop.
+        is_draining: whether requests in flight are let end.
         exit_code: what the process should end with: 0, 3 without a startup, 1 where the shutdown
             failed.
     """
@@ -96,18 +107,17 @@ class ServedApplication:
         reload_patience: float = 0.0,
     ) -> None:
         self.exit_code = 0
-        self._server = server
+        self._server: Any = server
         self._is_ready = is_ready
         self._application: Application = server.application
         self._lifespan = LifespanDriver(self._application)
         self._startup: asyncio.Task[None] | None = None
         self._is_open = asyncio.Event()
-        self._requests: set[asyncio.Task[None]] = set()
-        self._idle: asyncio.Future[None] | None = None
+        self._is_hurried = False
         self._patience: float = server.application_close_timeout
         self._reload_patience = reload_patience
         self._told_at: float | None = None
-        self.is_stopping = False
+        self.is_draining = False
         self._is_over = threading.Event()
         server.application = self
 
@@ -121,22 +131,15 @@ class ServedApplication:
 
     def end(self) -> Deferred[None]:
         """Begin to stop, whatever daphne cancels; return what fires when everything is closed."""
-        self.is_stopping = True
+        self.is_draining = True
         announce_stopping()
         return Deferred.fromFuture(asyncio.ensure_future(self._end()))
 
     # Requests.
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> asyncio.Future[None]:
-        """Return the future of a request; daphne would make a task of a coroutine.
-
-        It is not daphne's to cancel when it stops.
-        """
-        request = asyncio.get_running_loop().create_task(self._serve(scope, receive, send))
-        self._requests.add(request)
-        answer = _Answer(self, request)
-        request.add_done_callback(answer.request_ended)
-        return answer
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve one scope, when the application has started up."""
+        return self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._is_open.is_set():
@@ -144,11 +147,11 @@ class ServedApplication:
         scope["state"] = self._lifespan.state.copy()
         await self._application(scope, receive, send)
 
-    def forget(self, request: asyncio.Task[None]) -> None:
-        """Wait for *request* no longer, which has ended."""
-        self._requests.discard(request)
-        if not self._requests:
-            self._wake()
+    def _requests(self) -> set[asyncio.Future[None]]:
+        """Return what daphne knows of requests that have not ended."""
+        details = self._server.connections.values()
+        found = (each["application_instance"] for each in details if "application_instance" in each)
+        return {request for request in found if not request.done()}
 
     # The course of things.
 
@@ -203,19 +206,19 @@ class ServedApplication:
         """Return when no request is in flight any more, or none that could be stopped."""
         self._stop_listening()
         self._close_websockets()
-        if self._requests and self._patience:
+        requests = self._requests()
+        if requests and self._patience:
             logger.info(
-                "Waiting at most %g s for %d requests in flight.",
-                self._patience,
-                len(self._requests),
+                "Waiting at most %g s for %d requests in flight.", self._patience, len(requests)
             )
         await self._wait_for_requests(self._patience)
-        if self._requests:
-            await self._give_up_requests()
+        self._is_hurried = False
+        if requests := self._requests():
+            await self._give_up(len(requests))
         self._server.application_checker()  # it logs what has failed, once a second
 
-    async def _give_up_requests(self) -> None:
-        logger.warning("Giving up %d requests in flight.", len(self._requests))
+    async def _give_up(self, number: int) -> None:
+        logger.warning("Giving up %d requests in flight.", number)
         # Django cancels a view when its client has gone, but not when it is cancelled itself.
         for connection in list(self._server.connections):
             if isinstance(connection, WebRequest):
@@ -233,18 +236,20 @@ class ServedApplication:
             self.exit_code = SHUTDOWN_FAILURE
 
     async def _cancel_requests(self) -> None:
-        for request in self._requests:
+        self.is_draining = False
+        for request in self._requests():
             request.cancel()
         await self._wait_for_requests(GRACE)
 
     async def _wait_for_requests(self, seconds: float) -> None:
-        self._idle = asyncio.get_running_loop().create_future()
-        if self._requests:
-            await asyncio.wait({self._idle}, timeout=seconds)
-
-    def _wake(self) -> None:
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
+        """Return when none is in flight, or so many seconds later, or when they are given up."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while (requests := self._requests()) and not self._is_hurried:
+            left = end - loop.time()
+            if left <= 0:
+                break
+            await asyncio.wait(requests, timeout=min(left, POLL))
 
     def _stop_listening(self) -> None:
         for reader in reactor.getReaders():
@@ -281,7 +286,7 @@ class ServedApplication:
             self._told_at = now
             _stop_reactor()
         elif number == signal.SIGINT and now - self._told_at >= SAME_STOP:
-            self._wake()
+            self._is_hurried = True
 
     def _end_with_main_thread(self) -> None:
         """Stop when the main thread ends: nobody else tells a server that Django reloads."""
@@ -298,6 +303,17 @@ class ServedApplication:
         self._is_over.wait(None if limit is None else limit + 3 * GRACE)
 
 
+class ShieldedApplication(ServedApplication):
+    """The same under a server of daphne's own class, which cancels all requests when it stops."""
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> asyncio.Future[None]:
+        """Return the future of a request; daphne would make a task of a coroutine."""
+        request = asyncio.ensure_future(self._serve(scope, receive, send))
+        answer = _Answer(self, request)
+        request.add_done_callback(answer.request_ended)
+        return answer
+
+
 class _Answer(asyncio.Future[None]):
     """Stands for a request, which daphne may cancel when its client has gone, not when it stops."""
 
@@ -307,10 +323,9 @@ class _Answer(asyncio.Future[None]):
         self._request = request
 
     def cancel(self, msg: Any = None) -> bool:
-        return not self._served.is_stopping and self._request.cancel(msg)
+        return not self._served.is_draining and self._request.cancel(msg)
 
     def request_ended(self, request: asyncio.Task[None]) -> None:
-        self._served.forget(request)
         if request.cancelled():
             super().cancel()
         elif (error := request.exception()) is not None:

@@ -15,7 +15,7 @@ from daphne.server import Server
 
 from django_asgi_lifespan.driver import Application
 
-from .serving import ServedApplication, made, reactor
+from .serving import ServedApplication, ShieldedApplication, made, reactor
 
 __all__ = ("watch_reactor",)
 
@@ -39,7 +39,7 @@ class _Watch:
     def started(self) -> None:
         server = _running_server()
         if server is not None and not isinstance(server.application, ServedApplication):
-            self._served = ServedApplication(server)
+            self._served = ShieldedApplication(server)
             self._served.begin()
 
     def stopping(self) -> Any:
