@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,6 +36,29 @@ def test_there_is_a_console_script() -> None:
 
     [script] = importlib.metadata.entry_points(group="console_scripts", name="granian-lifespan")
     assert script.load() is main
+
+
+def test_workers_are_killed_after_a_while_by_default() -> None:
+    """The option of granian's command has another default, and can be set as ever."""
+    program = (
+        "import sys\n"
+        "from granian.cli import cli\n"
+        "from django_asgi_lifespan_granian import command\n"
+        "def entrypoint():\n"
+        "    context = cli.make_context('x', sys.argv[1:], auto_envvar_prefix='GRANIAN')\n"
+        "    print(context.params['workers_kill_timeout'])\n"
+        "command.entrypoint = entrypoint\n"
+        "command.main()"
+    )
+    for options, expected in (((), "30"), (("--workers-kill-timeout", "5"), "5")):
+        done = subprocess.run(
+            [sys.executable, "-c", program, "project:application", *options],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert done.stdout.strip() == expected
 
 
 def test_os_signals_at_the_same_instant_stop_granian(granian: Start) -> None:

@@ -121,21 +121,38 @@ def test_more_os_signals_hasten_nothing_while_resources_close(granian: Start) ->
 
 @both_loops
 def test_second_ctrl_c_gives_up_requests(granian: Start) -> None:
-    """The view is cancelled and cleans up, and then everything closes."""
+    """However soon: the view is cancelled and cleans up, and then everything closes."""
     with granian("chain") as server:
         server.wait_until_serving()
         server.send("/stream/?deaf")
         server.wait_for("stream open")
         server.stop("Ctrl+C")
-        server.hurry("Giving up requests in flight: 1.")
+        server.until(lambda: "Shutting down granian" in server.output(), "the stop")
+        server.stop("Ctrl+C")
         assert server.wait() == 0
         closed = "stream closed with search in cache of pool"
         assert server.story() == [*STARTED, "stream open", closed, *STOPPED]
+        assert "Giving up requests in flight: 1." in server.output()
+
+
+def test_sigterm_and_sigint_together_give_up_nothing(granian: Start) -> None:
+    """As a program sends the one that the terminal sends the other: they are one stop."""
+    with granian("chain") as server:
+        server.wait_until_serving()
+        request = server.send("/held/")
+        server.wait_for("request held")
+        server.stop_group("SIGTERM")
+        server.until(lambda: "Shutting down granian" in server.output(), "the stop")
+        server.stop("Ctrl+C")
+        server.release("request")
+        assert server.answer(request) == FOUND
+        assert server.wait() == 0
+        assert server.story()[-len(STOPPED) :] == STOPPED
 
 
 def test_request_that_never_ends_leaves_time_to_close(granian: Start) -> None:
     """Where granian kills after a while, requests get their share of it."""
-    with granian("chain", "--workers-kill-timeout", "4") as server:
+    with granian("chain", "--workers-kill-timeout", "10") as server:
         server.wait_until_serving()
         server.send("/held/")
         server.wait_for("request held")

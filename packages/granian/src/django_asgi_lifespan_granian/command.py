@@ -13,6 +13,12 @@ from granian.cli import entrypoint
 
 __all__ = ("main",)
 
+KILL_TIMEOUT = "30"
+"""Seconds that workers have to stop, by default: granian itself waits without a limit.
+
+It is as long as Kubernetes waits before it kills, by default.
+"""
+
 
 def main() -> None:
     """Run granian's command, unmodified, with a thread that receives the OS signals of the parent.
@@ -21,6 +27,7 @@ def main() -> None:
     in the main thread alone, and of OS signals that come close together the system may give one to
     another thread, where it does not end that wait.
     """
+    os.environ.setdefault("GRANIAN_WORKERS_KILL_TIMEOUT", KILL_TIMEOUT)
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_BLOCK, _signals())
         os.register_at_fork(after_in_child=_unblock)

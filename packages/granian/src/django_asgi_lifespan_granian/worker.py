@@ -44,7 +44,7 @@ DRAIN_SHARE = 0.6
 """The part of ``--workers-kill-timeout`` that requests get; the lifespan gets the rest."""
 
 SAME_STOP = 0.5
-"""Seconds in which SIGINT tells of the same stop, not of more haste.
+"""Seconds in which a first SIGINT tells of the same stop, not of more haste.
 
 A program that runs the server sends it SIGTERM at Ctrl+C, while the terminal sends SIGINT.
 """
@@ -68,8 +68,8 @@ def find_shutdown_event() -> WorkerSignal | None:
 class OrderlyStop:
     """Be inside while the lifespan runs: the worker stops at SIGTERM, and with its parent.
 
-    SIGINT is left to the parent, which sends the worker SIGTERM for it; a second one, half a second
-    into the stop or later, gives up requests in flight.
+    SIGINT is left to the parent, which sends the worker SIGTERM for it; a second one, or one that
+    comes half a second into the stop or later, gives up requests in flight.
 
     Args:
         shutdown_event: what stops the worker.
@@ -81,6 +81,7 @@ class OrderlyStop:
         self._kill_timeout = kill_timeout
         self._loop = asyncio.get_running_loop()
         self._since: float | None = None
+        self._interrupts = 0
         self._stop: asyncio.Task[None] | None = None
         self._parent = multiprocessing.parent_process()
 
@@ -112,7 +113,10 @@ class OrderlyStop:
             if self._since is None:
                 self._since = now
                 self._loop.call_soon_threadsafe(self._begin)
-        elif self._since is not None and now - self._since >= SAME_STOP:
+            return
+        late = self._since is not None and now - self._since >= SAME_STOP
+        self._interrupts += 2 if late else 1
+        if self._since is not None and self._interrupts > 1:
             self._loop.call_soon_threadsafe(self._give_up)
 
     def _parent_ended(self) -> None:
@@ -130,7 +134,9 @@ class OrderlyStop:
         announce_stopping()
         await close_websockets()
         self._shutdown_event.set()
-        if self._kill_timeout is not None:
+        if self._interrupts > 1:
+            self._give_up()
+        elif self._kill_timeout is not None:
             self._loop.call_later(self._kill_timeout * DRAIN_SHARE, self._give_up)
 
     def _give_up(self) -> None:
