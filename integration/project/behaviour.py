@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
+import threading
 from pathlib import Path
 
 SETUP = os.environ["SETUP"]
@@ -31,4 +31,4 @@ async def gate(name: str) -> None:
 def blocking_gate(name: str) -> None:
     """Return when the scenario has opened this gate; until then, block the thread."""
     while not (_GATES / name).exists():
-        time.sleep(0.01)
+        threading.Event().wait(0.01)
