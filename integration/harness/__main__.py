@@ -47,20 +47,20 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end what was started, too
     if options.check:
-        sys.exit(check())
+        sys.exit(check() or 0)
     if options.render:
         render.write()
         return
     if options.write and options.target and not options.probe:
-        sys.exit("\n".join(run(options.target)))
+        sys.exit("\n".join(run(options.target)) or 0)
     elif options.target or options.probe:
         Matrix().show(options.target, options.probe)
     elif options.smoke:
-        sys.exit(Matrix(_available()).compare())
+        sys.exit(Matrix(_available()).compare() or 0)
     elif options.versions:
-        sys.exit("\n".join(try_versions()))
+        sys.exit("\n".join(try_versions()) or 0)
     else:
-        sys.exit("\n".join(run(["*"])))
+        sys.exit("\n".join(run(["*"])) or 0)
 
 
 def _available() -> str:
