@@ -44,14 +44,7 @@ def change(server: Process, folder: Path, content: str = "") -> None:
     file = folder / "changing" / "lifespan.py"
     file.write_text(content)
     before = server.output().count("changed, reloading.")
-
-    def is_noticed() -> bool:
-        if server.output().count("changed, reloading.") > before:
-            return True
-        os.utime(file, (0, file.stat().st_mtime + 1))
-        return False
-
-    server.until(is_noticed, "a reload")
+    server.change(file, lambda: server.output().count("changed, reloading.") > before)
 
 
 def interrupt(server: Process, apps: str) -> None:

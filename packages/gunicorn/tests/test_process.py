@@ -321,12 +321,7 @@ def test_changed_file_ends_one_lifespan_and_begins_the_next(
     file.touch()
     with gunicorn("chain", "--reload", "--reload-extra-file", str(file)) as server:
         server.wait_for("search open")
-
-        def change_until_noticed() -> bool:
-            os.utime(file, (0, file.stat().st_mtime + 1))
-            return "search closing" in server.story()
-
-        server.until(change_until_noticed, "the end of the first lifespan")
+        server.change(file, lambda: "search closing" in server.story())
         server.wait_for("search open", times=2)
         assert server.get("/async/") == FOUND
         assert server.stories()[0] == [*STARTED, *STOPPED]
@@ -342,12 +337,7 @@ def test_syntax_error_is_waited_out_under_reload(gunicorn: Start, tmp_path: Path
         server.wait_until_serving()
         assert server.get("/async/").status == 500
         file.write_text("from project.asgi import application")
-
-        def change_until_noticed() -> bool:
-            os.utime(file, (0, file.stat().st_mtime + 1))
-            return "search open" in server.story()
-
-        server.until(change_until_noticed, "a worker with the file as it is now")
+        server.change(file, lambda: "search open" in server.story())
         assert server.get("/async/") == FOUND
 
 

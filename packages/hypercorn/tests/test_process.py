@@ -328,12 +328,7 @@ def test_changed_file_ends_one_lifespan_and_begins_the_next(
     file.touch()
     with hypercorn("chain", "--reload", PYTHONPATH=str(tmp_path)) as server:
         server.wait_for("search open")
-
-        def change_until_noticed() -> bool:
-            os.utime(file, (0, file.stat().st_mtime + 1))
-            return "search closing" in server.story()
-
-        server.until(change_until_noticed, "the end of the first lifespan")
+        server.change(file, lambda: "search closing" in server.story())
         server.wait_for("search open", times=2)
         server.wait_until_serving()
         assert server.get("/async/") == FOUND

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import math
 import os
 import signal
 import socket
@@ -21,6 +22,9 @@ from integration.harness.ports import HOST, hold_port
 HERE = Path(__file__).parent
 DEADLINE = 30.0
 """Seconds for whatever a test waits for; many times what it takes."""
+
+CHANGE_INTERVAL = 3.0
+"""Seconds between two changes of a file; many times what it takes to notice one."""
 
 
 class Entry(NamedTuple):
@@ -63,7 +67,7 @@ class Process:
             self._port_holder.close()
         variables = {"JOURNAL": str(self._journal), "GATES": str(self._gates), **environment}
         self._command = [word.replace("{port}", str(self.port)) for word in command]
-        with self._output.open("wb") as output, _sigint_not_ignored():
+        with self._output.open("wb") as output, _os_signals_not_ignored():
             self._process = subprocess.Popen(
                 self._command,
                 cwd=HERE,
@@ -170,6 +174,25 @@ class Process:
             self.until(lambda: not gate.exists(), f"{subject!r} to go on")
             gate.touch()
 
+    def change(self, file: Path, noticed: Callable[[], bool]) -> None:
+        """Make *file* newer, and return when that is noticed.
+
+        A reloader misses what changes before its first look, so the file is changed once more
+        after a while; not at once, because a reloader may start anew for each change.
+        """
+        changed = -math.inf
+
+        def is_noticed() -> bool:
+            nonlocal changed
+            if noticed():
+                return True
+            if time.monotonic() - changed > CHANGE_INTERVAL:
+                changed = time.monotonic()
+                os.utime(file, (0, file.stat().st_mtime + 1))
+            return False
+
+        self.until(is_noticed, f"a reload for {file.name}")
+
     def stop(self, how: str) -> None:
         """Send an OS signal to the process alone, or SIGINT to its whole group, as Ctrl+C does."""
         if how == "Ctrl+C":
@@ -224,13 +247,16 @@ class Process:
 
 
 @contextlib.contextmanager
-def _sigint_not_ignored() -> Iterator[None]:
-    """Start a process as a terminal does; a shell lets its background jobs ignore SIGINT."""
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+def _os_signals_not_ignored() -> Iterator[None]:
+    """Start a process as a terminal does; a shell lets its background jobs ignore some of them."""
+    handlers = {signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    if sys.platform != "win32":
+        handlers[signal.SIGQUIT] = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 
@@ -91,15 +90,7 @@ def test_reload_closes_the_old_before_the_new_starts(
     file.touch()
     with uvicorn("chain", "--reload", "--reload-dir", str(watched)) as server:
         server.wait_for("search open")
-
-        def change_until_noticed() -> bool:
-            """Make the file newer: uvicorn notices if it had looked at the file before."""
-            if "search closing" in server.story():
-                return True
-            os.utime(file, (0, file.stat().st_mtime + 1))
-            return False
-
-        server.until(change_until_noticed, "the end of the first lifespan")
+        server.change(file, lambda: "detected changes in" in server.output())
         server.wait_for("search open", times=2)
         server.wait_until_serving()
         assert server.get("/async/") == FOUND

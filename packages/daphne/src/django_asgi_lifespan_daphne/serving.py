@@ -68,6 +68,9 @@ GRACE = 1.0
 reactor: Any = installed_reactor
 """The reactor that daphne runs."""
 
+MARGIN = 10.0
+"""Seconds beside the shutdown's own limit for requests in flight, and for what will not end."""
+
 POLL = 0.05
 """Seconds between two looks at what is in flight, while the server stops."""
 
@@ -300,7 +303,7 @@ class ServedApplication:
             signal.signal(number, signal.SIG_IGN)
         limit = lifespan_settings().shutdown_timeout
         reactor.callFromThread(_stop_reactor)
-        self._is_over.wait(None if limit is None else limit + 3 * GRACE)
+        self._is_over.wait(None if limit is None else limit + MARGIN)
 
 
 class ShieldedApplication(ServedApplication):

@@ -9,7 +9,11 @@ INSTALLED_APPS = [os.environ["DJANGO_APP"]]
 ROOT_URLCONF = f"{os.environ['DJANGO_APP']}.urls"
 SECRET_KEY = "for tests only"
 USE_TZ = True
-ASGI_LIFESPAN = {"ADAPTERS": None} if os.environ.get("ADAPTERS") == "none" else {}
+ASGI_LIFESPAN: dict[str, object] = {}
+if os.environ.get("ADAPTERS") == "none":
+    ASGI_LIFESPAN["ADAPTERS"] = None
+if "STARTUP_TIMEOUT" in os.environ:
+    ASGI_LIFESPAN["STARTUP_TIMEOUT"] = float(os.environ["STARTUP_TIMEOUT"])
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

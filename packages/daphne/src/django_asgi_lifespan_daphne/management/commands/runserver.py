@@ -30,10 +30,31 @@ class Command(Runserver):
 
     def run(self, **options: Any) -> None:
         """Run the server, with the autoreloader if asked to."""
-        is_child = os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
-        if options["use_reloader"] and not is_child:
-            sys.exit(_Reloader().run())
+        if options["use_reloader"]:
+            if os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) != "true":
+                sys.exit(_Reloader().run())
+            signal.signal(signal.SIGINT, _stop_once)
+            # Django sets a handler of its own before the reloader runs (run_with_reloader).
+            autoreload.autoreload_started.connect(_handle_sigterm)
         super().run(**options)
+
+
+def _handle_sigterm(**kwargs: object) -> None:
+    signal.signal(signal.SIGTERM, _stop_once)
+
+
+def _stop_once(number: int, frame: FrameType | None) -> None:
+    """End the main thread; the next signal must not interrupt what is done at its end.
+
+    Ctrl+C reaches this process twice, from the terminal and from its parent.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _do_nothing)
+    raise KeyboardInterrupt
+
+
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    """Stand for SIG_IGN, of which Python complains if the signal has come before."""
 
 
 class _Reloader:
