@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import signal
 import socket
 from pathlib import Path
@@ -128,6 +127,30 @@ def test_a_stop_during_the_startup(command: Start, workers: str) -> None:
         assert lifespans(server, of=count) == [[*started, *STOPPED]] * count
 
 
+def test_a_startup_without_end_has_its_time(command: Start, setup: Setup) -> None:
+    """A stop gives it up, and closes what it has opened."""
+    count, options = setup
+    limit = ("--timeout-graceful-shutdown", "1")
+    with command("chain", *options, *limit, CACHE_OPENING="stuck") as server:
+        server.wait_for("cache stuck", times=count)
+        server.stop("SIGTERM")
+        assert server.wait() == (3 if count == 1 else 0)
+        given_up = ["cache stuck", "cache cancelled"]
+        story = [*STARTED[:3], *given_up, *STOPPED[4:]]
+        assert server.stories() == [story] * count
+        assert "Waiting at most 1 s for the startup (--timeout-graceful" in server.output()
+        assert TRACEBACK not in server.output()
+
+
+def test_a_second_ctrl_c_gives_up_the_startup(command: Start) -> None:
+    """Before its time is over."""
+    with command("chain", CACHE_OPENING="stuck") as server:
+        server.wait_for("cache stuck")
+        server.hurry("Giving up the startup.")
+        assert server.wait() == 3
+        assert server.story() == [*STARTED[:3], "cache stuck", "cache cancelled", *STOPPED[4:]]
+
+
 @pytest.mark.parametrize("name", ["SIGQUIT", "SIGHUP"])
 def test_other_os_signals_stop_a_process_as_well(command: Start, name: str) -> None:
     """They would have killed it."""
@@ -192,6 +215,15 @@ def test_a_failed_startup_ends_with_3(command: Start, workers: str) -> None:
         reason = "ERROR:    cache failed to start: RuntimeError: cache failed in opening"
         assert server.output().splitlines().count(reason) == count
         assert server.output().count(TRACEBACK) == count
+
+
+def test_a_startup_that_ignores_its_cancellation_ends_with_3(command: Start) -> None:
+    """It is abandoned, and no worker is started in the place of one that has such a startup."""
+    environment = {"CACHE_OPENING": "deaf", "STARTUP_TIMEOUT": "1"}
+    with command("chain", "--workers", "2", **environment) as server:
+        assert server.wait() == 3
+        stories = [[each for each in story if "pool" in each] for story in server.stories()]
+        assert stories == [[*STARTED[:2], *STOPPED[4:]]] * 2
 
 
 def test_an_application_that_cannot_be_imported_ends_with_3(command: Start, workers: str) -> None:
@@ -301,13 +333,7 @@ def test_a_reload_closes_what_is_open(command: Start, tmp_path: Path) -> None:
         server.wait_until_serving()
         server.send("/stream/?deaf")
         server.wait_for("stream open")
-
-        def change_until_noticed() -> bool:
-            """Make the file newer: uvicorn notices if it had looked at the file before."""
-            os.utime(file, (0, file.stat().st_mtime + 1))
-            return "search closing" in server.story()
-
-        server.until(change_until_noticed, "the end of the first lifespan")
+        server.change(file, lambda: "detected changes in" in server.output())
         server.wait_for("search open", times=2)
         server.wait_until_serving()
         server.stop("Ctrl+C")

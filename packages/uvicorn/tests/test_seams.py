@@ -69,6 +69,8 @@ def test_attributes(instance: object, attributes: list[str]) -> None:
         (uvicorn.Server.capture_signals, "signal.signal(sig, self.handle_exit)"),
         (uvicorn.Server.shutdown, "if not self.force_exit:"),
         (uvicorn.Server.shutdown, "self.config.timeout_graceful_shutdown"),
+        (LifespanOn.__init__, "self.startup_event = asyncio.Event()"),
+        (LifespanOn.main, "if self.startup_failed or self.shutdown_failed:"),
         (LifespanOn.__init__, "self.error_occurred = False"),
         (LifespanOn.__init__, "self.startup_failed = False"),
         (LifespanOn.__init__, "self.shutdown_failed = False"),

@@ -23,7 +23,7 @@ def lifespan(receive: Receive) -> AbstractContextManager[None] | None:
 
     The receive of uvicorn is a method of its ``LifespanOn`` (uvicorn/lifespan/on.py:136).
     """
-    server = getattr(receive, "__self__", None)
-    if isinstance(server, LifespanOn) and not isinstance(server, Lifespan):
-        return orderly_stop(find_server(), exits=False)
+    driver = getattr(receive, "__self__", None)
+    if isinstance(driver, LifespanOn) and not isinstance(driver, Lifespan):
+        return orderly_stop(find_server(), driver, exits=False)
     return None

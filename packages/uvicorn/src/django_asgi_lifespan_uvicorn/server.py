@@ -18,11 +18,12 @@ Overridden:
 
 Read: ``config``, ``started``, ``servers``, ``server_state.tasks`` and ``server_state.connections``
 of a server, the ``transport`` of a connection; ``loaded``, ``lifespan_class`` and
-``should_reload`` of a configuration; ``error_occurred``, ``startup_failed`` and
+``should_reload`` of a configuration; ``startup_event``, ``error_occurred``, ``startup_failed`` and
 ``shutdown_failed`` of a lifespan; ``processes``, ``sockets``, ``signal_queue`` and ``should_exit``
 of a supervisor.
 
-Set on a server: ``should_exit``, as uvicorn documents it, and ``force_exit`` (server.py:74).
+Set: ``should_exit``, as uvicorn documents it, and ``force_exit`` (server.py:74) of a server,
+``startup_failed`` of a lifespan.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
-from .stopping import find_server, is_main_thread, orderly_stop
+from .stopping import PATIENCE, end_process, find_server, is_main_thread, orderly_stop
 
 if TYPE_CHECKING:
     from uvicorn.supervisors.basereload import BaseReload as ChangeReload
@@ -70,11 +71,15 @@ class Lifespan(LifespanOn):
 
     async def main(self) -> None:
         try:
-            with orderly_stop(self.server or find_server(), exits=True):
+            with orderly_stop(self.server or find_server(), self, exits=True):
                 await super().main()
         finally:
             if isinstance(self.config, Config):
                 self.config.is_ending = True
+        if is_main_thread():
+            end_process(
+                after=PATIENCE, code=STARTUP_FAILURE if self.startup_failed else SHUTDOWN_FAILURE
+            )
 
     async def startup(self) -> None:
         await super().startup()

@@ -15,11 +15,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Generator
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import HANDLED_SIGNALS
 
 from django_asgi_lifespan.state import announce_stopping
@@ -83,23 +84,23 @@ def find_server() -> uvicorn.Server | None:
     return None
 
 
-@contextlib.contextmanager
-def orderly_stop(server: uvicorn.Server | None, *, exits: bool) -> Generator[None]:
-    """Be inside while the lifespan runs, to have it shut down whatever stops the server.
+def orderly_stop(
+    server: uvicorn.Server | None, lifespan: LifespanOn, *, exits: bool
+) -> AbstractContextManager[None]:
+    """Return what to be inside of while *lifespan* runs, so that it shuts down whatever comes.
+
+    To be entered in the task of the lifespan.
 
     Args:
         server: the one that runs the lifespan; without it, nothing is done.
+        lifespan: as uvicorn has it.
         exits: whether the process ends with the server, as under the command of this package.
             Else an OS signal is noted by uvicorn as ever, which raises it once more at its end:
             a program around the server may rely on that.
     """
     if server is None:
-        yield
-        return
-    with OrderlyStop(server, exits=exits):
-        yield
-    if exits and is_main_thread():
-        end_process(after=PATIENCE)
+        return contextlib.nullcontext()
+    return OrderlyStop(server, lifespan, exits=exits)
 
 
 def end_process(*, after: float, code: int = 1) -> None:
@@ -122,17 +123,19 @@ def end_process(*, after: float, code: int = 1) -> None:
     atexit.register(timer.cancel)
 
 
-class OrderlyStop:
+class OrderlyStop(AbstractContextManager[None]):
     """Takes over the OS signals of a server; the first stops it, and a real second one hastens it.
 
     uvicorn skips the lifespan's shutdown when SIGINT comes after any other stop
     (uvicorn/server.py:310, uvicorn/server.py:353), be it 20 ms later.
     """
 
-    def __init__(self, server: uvicorn.Server, *, exits: bool) -> None:
+    def __init__(self, server: uvicorn.Server, lifespan: LifespanOn, *, exits: bool) -> None:
         self._server = server
+        self._lifespan = lifespan
         self._exits = exits
         self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
         self._since: float | None = None
         self._announced = False
         self._handlers: dict[int, Any] = {}
@@ -194,24 +197,37 @@ class OrderlyStop:
         self._announced = True
         announce_stopping()
         requests = len(self._server.server_state.tasks)
-        limit = self._server.config.timeout_graceful_shutdown
-        if not requests:
+        is_starting = self._is_starting()
+        if not (requests or is_starting):
             return
-        elif limit is None:
+        what = "the startup" if is_starting else f"requests in flight: {requests}"
+        limit = self._server.config.timeout_graceful_shutdown
+        if limit is None:
             logger.info(
-                "Waiting without a limit for requests in flight: %d "
-                "(set one with --timeout-graceful-shutdown).",
-                requests,
+                "Waiting without a limit for %s (set one with --timeout-graceful-shutdown).", what
             )
         else:
-            logger.info(
-                "Waiting at most %g s for requests in flight: %d (--timeout-graceful-shutdown).",
-                limit,
-                requests,
-            )
+            logger.info("Waiting at most %g s for %s (--timeout-graceful-shutdown).", limit, what)
             self._loop.call_later(limit - min(GRACE, limit / 2), self._give_up)
 
+    def _is_starting(self) -> bool:
+        return not self._lifespan.startup_event.is_set()
+
     def _give_up(self) -> None:
+        if self._is_starting():
+            self._give_up_startup()
+        else:
+            self._give_up_requests()
+
+    def _give_up_startup(self) -> None:
+        """Cancel the startup, which closes what is open."""
+        logger.warning("Giving up the startup.")
+        # Else uvicorn would take the cancellation for an application without a lifespan.
+        self._lifespan.startup_failed = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def _give_up_requests(self) -> None:
         """Let the requests in flight end, first as if their clients had gone.
 
         Cancelling their tasks, as uvicorn does (uvicorn/server.py:307), would leave the views
