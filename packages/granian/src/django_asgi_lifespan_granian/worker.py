@@ -88,8 +88,9 @@ class OrderlyStop:
     def __enter__(self) -> None:
         self._task = asyncio.current_task()
         for number in (signal.SIGTERM, signal.SIGINT):
-            # Not by the loop: uvloop loses OS signals that come while it does not run.
-            self._loop.remove_signal_handler(number)
+            # The loop only wakes up, which it would not for a signal that another thread gets.
+            # It does not call the handler: uvloop loses signals that come while it does not run.
+            self._loop.add_signal_handler(number, _wake_up)
             signal.signal(number, self._handle)
         if self._parent is not None:
             self._loop.add_reader(self._parent.sentinel, self._parent_ended)
@@ -157,6 +158,10 @@ class OrderlyStop:
         """Begin the shutdown if granian waits for what cannot be cancelled, such as a thread."""
         if _tasks(REQUEST) and self._task is not None:
             self._task.cancel()
+
+
+def _wake_up() -> None:
+    """Let Python call the handler of an OS signal, which it does between any two steps."""
 
 
 def _tasks(name: str) -> list[asyncio.Task[Any]]:
