@@ -58,7 +58,7 @@ matrix-versions:
 matrix-check:
     python -m integration.harness --check
 
-# Render the compatibility page anew, from the results that are there
+# Write the notes into the results that are there, and render the compatibility page anew
 [group('matrix')]
 matrix-render:
     python -m integration.harness --render

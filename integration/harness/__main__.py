@@ -20,6 +20,7 @@ from .results import (
     VERSIONS,
     Result,
     lacks,
+    outdated,
     read_notes,
     read_releases,
     read_results,
@@ -49,7 +50,7 @@ def main() -> None:
     if options.check:
         sys.exit(check() or 0)
     if options.render:
-        render.write()
+        render_again()
         return
     if options.write and options.target and not options.probe:
         sys.exit("\n".join(run(options.target)) or 0)
@@ -91,6 +92,14 @@ def try_versions() -> list[str]:
     return deviations + _render()
 
 
+def render_again() -> None:
+    """Write the notes into the results, and the pages."""
+    notes = read_notes()
+    for target, result in read_results().items():
+        write_result(target, result, notes)
+    render.write()
+
+
 def _render() -> list[str]:
     """Render the pages if the results are complete; return what is missing."""
     if missing := _missing():
@@ -103,7 +112,7 @@ def check() -> str:
     """Return what is wrong with what stands in the files, or an empty string."""
     wrong = _missing()
     if not wrong:  # else the pages cannot be rendered
-        wrong = [*render.differs(), *_uncommitted()]
+        wrong = [*outdated(read_notes()), *render.differs(), *_uncommitted()]
     return "\n".join(wrong)
 
 

@@ -129,6 +129,19 @@ def _read(path: Path) -> Result:
 def write_result(target: str, result: Result, notes: Notes, folder: Path = FOLDER) -> None:
     """Write one target's file."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{target}.toml").write_text(_text(target, result, notes))
+
+
+def outdated(notes: Notes, folder: Path = FOLDER) -> list[str]:
+    """Return the files that are not as they would be written, with the notes as they are now."""
+    return [
+        f"{target}: its notes are not those of notes.toml (just matrix-render)"
+        for target, result in read_results(folder).items()
+        if (folder / f"{target}.toml").read_text() != _text(target, result, notes)
+    ]
+
+
+def _text(target: str, result: Result, notes: Notes) -> str:
     content = {
         "title": result.title,
         "setup": result.setup,
@@ -142,8 +155,7 @@ def write_result(target: str, result: Result, notes: Notes, folder: Path = FOLDE
             for name in sorted(result.endings)
         },
     }
-    path = folder / f"{target}.toml"
-    path.write_text(MARKER + tomli_w.dumps(content, multiline_strings=False))
+    return MARKER + tomli_w.dumps(content, multiline_strings=False)
 
 
 def _entry(target: str, result: Result, probe: str, notes: Notes) -> dict[str, Any]:

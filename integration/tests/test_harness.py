@@ -17,6 +17,7 @@ from integration.harness.results import (
     Notes,
     Result,
     lacks,
+    outdated,
     read_notes,
     read_results,
     write_result,
@@ -252,6 +253,11 @@ def test_every_note_is_about_something() -> None:
         for note in notes.find(target, probe)
     }
     assert [note.text for note in notes.all if note not in used] == []
+
+
+def test_the_results_have_the_notes_of_today() -> None:
+    """A changed note reaches them by ``just matrix-render``."""
+    assert outdated(read_notes()) == []
 
 
 def test_the_pages_are_what_is_rendered() -> None:
