@@ -245,10 +245,10 @@ the object that stands for it in this lifespan, to look for time limits and log 
 value for `.get()` and to put it into the state. About a quarter of each start, the bare task's
 included, is Python's garbage collector, which looks at every new object.
 
-Eager tasks, which Python has since 3.12, would take half of a bare task off the start. They are not
-used: resources that require one another and never suspend would start without a turn of the event
-loop in between, in which a cancellation or a time limit can reach the startup; and a task factory
-that the server or the project has set would be passed over.
+Tasks begin eagerly, which Python has since 3.12 and which takes half of a bare task off the start;
+the bare tasks here do not. Between resources that require one another the event loop turns all the
+same, so that a cancellation or a time limit can reach the startup. A task factory that the server or
+the project has set makes the tasks as ever.
 
 ## Method
 

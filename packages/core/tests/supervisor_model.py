@@ -15,7 +15,7 @@ import math
 import random
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -41,7 +41,16 @@ LINGER = 200.0
 EPSILON = 1e-6
 
 HAS_GROUPS = sys.version_info >= (3, 11)
-HAS_EAGER_TASKS = sys.version_info >= (3, 12)
+
+
+def plain_tasks(loop: Any, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    """Make tasks as the loop does, as a factory, which is asked for the tasks of resources too."""
+    return asyncio.Task(coroutine, loop=loop, **options)
+
+
+TASK_FACTORIES: list[Any] = [None, plain_tasks]
+if sys.version_info >= (3, 12):
+    TASK_FACTORIES.append(asyncio.eager_task_factory)
 
 mark: contextvars.ContextVar[str] = contextvars.ContextVar("mark", default="")
 
@@ -149,7 +158,7 @@ class Scenario:
     waits_with_timeout: bool = False
     receive_fails: bool = False
     failing_send: int | None = None
-    eager: bool = False
+    task_factory: Any = None
 
 
 @dataclass(frozen=True)
@@ -177,8 +186,9 @@ class Fake:
     def __repr__(self) -> str:
         return self.name
 
-    def open(self) -> _Opening:
-        return _Opening(self)
+    async def open(self) -> AsyncGenerator[str]:
+        async with _Opening(self) as value:
+            yield value
 
 
 class _Opening:
@@ -444,8 +454,7 @@ class World:
 
     async def play(self) -> None:
         self.player = asyncio.current_task()
-        if sys.version_info >= (3, 12) and self.scenario.eager:
-            self.loop.set_task_factory(asyncio.eager_task_factory)
+        self.loop.set_task_factory(self.scenario.task_factory)
         self.lifespan.begin()
         with self._logged():
             self.task = self.loop.create_task(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import itertools
 import logging
@@ -25,10 +26,12 @@ from django_asgi_lifespan import (
     asgi_startup,
     get_state,
     resource,
+    run_lifespan,
 )
 from django_asgi_lifespan.asgi import LifespanApplication
 from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler
+from supervisor_model import plain_tasks
 from virtual_clock import VirtualClockLoop, run
 
 Journal = list[str]
@@ -899,6 +902,8 @@ async def test_one_that_cancels_itself_and_fails_at_once_is_reported_once(
 
 async def test_what_is_cancelled_before_its_first_step_was_never_begun(journal: Journal) -> None:
     """It neither opens nor closes, and the startup fails."""
+    # Without a task factory, Python 3.12 and newer take that step at once.
+    asyncio.get_running_loop().set_task_factory(plain_tasks)
 
     @resource
     async def first() -> AsyncIterator[None]:
@@ -911,6 +916,35 @@ async def test_what_is_cancelled_before_its_first_step_was_never_begun(journal: 
     with pytest.raises(StartupFailedError, match=r"^second failed to start: CancelledError$"):
         await LifespanDriver(LifespanASGIHandler()).startup()
     assert not journal
+
+
+async def test_resources_that_never_wait_leave_the_loop_its_turns(journal: Journal) -> None:
+    """So that a cancellation comes before those that require them start."""
+
+    @resource
+    async def first() -> AsyncIterator[None]:
+        asyncio.get_running_loop().call_soon(startup.cancel)
+        yield
+
+    declare(journal, "second", requires=["first"])
+    startup = asyncio.create_task(run_lifespan().__aenter__())
+    with pytest.raises(asyncio.CancelledError):
+        await startup
+    assert not journal
+
+
+async def test_the_task_factory_of_the_loop_makes_the_tasks_of_resources(journal: Journal) -> None:
+    """As a tool that watches tasks expects."""
+    tasks: list[asyncio.Task[Any]] = []
+
+    def factory(loop: Any, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        tasks.append(plain_tasks(loop, coroutine, **options))
+        return tasks[-1]
+
+    asyncio.get_running_loop().set_task_factory(factory)
+    declare(journal, "a")
+    async with run_lifespan():
+        assert "a" in [task.get_name() for task in tasks]
 
 
 # 6. Time limits
@@ -939,6 +973,30 @@ async def test_a_startup_limit_names_the_resource(journal: Journal, obeys: bool)
         else "slow did not start within 5 s, ignored its cancellation and was abandoned"
     )
     assert asyncio.get_running_loop().time() == pytest.approx(5 if obeys else 6)
+    assert journal == ["a opens", "a closes"]
+    await asyncio.sleep(20)
+
+
+async def test_a_shutdown_limit_that_waits_for_nothing_is_not_a_failure(
+    journal: Journal, settings: Any
+) -> None:
+    """The one that was late is abandoned in the same moment, and told of already."""
+    settings.ASGI_LIFESPAN = {"STARTUP_TIMEOUT": 3, "SHUTDOWN_TIMEOUT": 1}
+    declare(journal, "a")
+
+    @resource(requires=["a"])
+    async def deaf() -> AsyncIterator[None]:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(20)
+        yield
+
+    with pytest.raises(StartupFailedError) as failure:
+        await LifespanDriver(LifespanASGIHandler()).startup()
+    assert str(failure.value) == (
+        "the startup did not complete within 3 s (STARTUP_TIMEOUT), waiting for: deaf; "
+        "deaf ignored its cancellation and was abandoned"
+    )
     assert journal == ["a opens", "a closes"]
     await asyncio.sleep(20)
 

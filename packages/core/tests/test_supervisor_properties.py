@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from supervisor_model import (
     ERRORS,
-    HAS_EAGER_TASKS,
     HAS_GROUPS,
+    TASK_FACTORIES,
     Act,
     Anchor,
     Cancellation,
@@ -101,7 +101,7 @@ def scenarios(draw: st.DrawFn, *, cancelled: bool) -> Scenario:
         waits_with_timeout=draw(st.booleans()),
         receive_fails=draw(st.integers(0, 5)) == 5,
         failing_send=draw(st.sampled_from([None, None, None, None, 0, 1])),
-        eager=HAS_EAGER_TASKS and draw(st.booleans()),
+        task_factory=draw(st.sampled_from(TASK_FACTORIES)),
     )
 
 

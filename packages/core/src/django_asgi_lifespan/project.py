@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
 
@@ -121,7 +120,7 @@ class ProjectLifespan:
                 last=_Announcement(self.lifespan, self._scope),
                 startup_timeout=settings.startup_timeout,
                 shutdown_timeout=settings.shutdown_timeout,
-                level=logging.INFO if registered() else logging.DEBUG,
+                level=logging.INFO if resources or registered() else logging.DEBUG,
             )
         except (GeneratorExit, asyncio.CancelledError):
             raise
@@ -149,7 +148,6 @@ class _Announcement:
         self._arguments: dict[str, Any] = {"scope": scope, "state": lifespan.state}
         self._notice: asyncio.Task[None] | None = None
 
-    @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
         state, mirror = self._lifespan.state, self._arguments["scope"]["state"]
         before = dict(mirror)

@@ -17,7 +17,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from types import FunctionType, TracebackType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, TypeVar, cast, overload
 
 from django.utils.module_loading import autodiscover_modules
@@ -117,14 +117,19 @@ class Resource(Generic[T_co]):
         finally:
             self.overrides.pop()
 
-    def open(self) -> AbstractAsyncContextManager[T_co, bool | None]:
-        """Return a new context manager that opens the resource and closes it."""
+    def open(self) -> AsyncGenerator[T_co]:
+        """Return a new generator that opens the resource, yields once, and closes it."""
         make: Any = self.factory
         if self._takes_application:
             view = state.current_view.get()
             make = functools.partial(make, view and view.lifespan.application)
-        if self._is_async_generator:
-            return _Generated(make())
+        return make() if self._is_async_generator else self._manage(make)
+
+    async def _manage(self, make: Any) -> AsyncGenerator[Any]:
+        async with self._make_manager(make) as value:
+            yield value
+
+    def _make_manager(self, make: Any) -> AbstractAsyncContextManager[Any, bool | None]:
         from .threads import InThread  # what is asynchronous does without
 
         if inspect.isgeneratorfunction(make):
@@ -133,7 +138,7 @@ class Resource(Generic[T_co]):
             return InThread(make, self.name)
         manager: object = make()
         if _is_async_manager(type(manager)):
-            return cast("AbstractAsyncContextManager[T_co, bool | None]", manager)
+            return cast("AbstractAsyncContextManager[Any, bool | None]", manager)
         if _is_manager(type(manager)):
             return InThread(lambda: cast("Any", manager), self.name)
         if inspect.iscoroutine(manager):
@@ -180,10 +185,9 @@ class Manager(Resource[Mapping[str, Any]]):
         self.merged = True
         self.name = self.origin
 
-    @contextlib.asynccontextmanager
     async def open(self) -> AsyncGenerator[Mapping[str, Any]]:
-        """Return a context manager that refuses what is not a mapping."""
-        async with super().open() as value:
+        """Return a generator that refuses what is not a mapping."""
+        async with contextlib.asynccontextmanager(super().open)() as value:
             if not isinstance(cast("object", value), Mapping):
                 raise ResourceDeclarationError(
                     f"The lifespan manager {self.name} yielded {value!r}; it must yield a mapping "
@@ -246,34 +250,6 @@ def _is_async_generator_function(factory: Any) -> bool:
     if type(factory) is FunctionType:  # inspect takes ten times as long
         return bool(factory.__code__.co_flags & inspect.CO_ASYNC_GENERATOR)
     return inspect.isasyncgenfunction(factory)
-
-
-class _Generated(Generic[T]):
-    """What ``contextlib.asynccontextmanager`` makes of a generator, without what that costs."""
-
-    __slots__ = ("_generator",)
-
-    def __init__(self, generator: AsyncGenerator[T]) -> None:
-        self._generator = generator
-
-    async def __aenter__(self) -> T:
-        async for value in self._generator:
-            return value
-        raise RuntimeError("generator didn't yield")
-
-    async def __aexit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        if exception is not None:
-            manager = contextlib.asynccontextmanager(lambda: self._generator)()
-            return await manager.__aexit__(exception_type, exception, traceback)
-        async for _ in self._generator:
-            await self._generator.aclose()
-            raise RuntimeError("generator didn't stop")
-        return None
 
 
 def _origin(factory: Any) -> str:

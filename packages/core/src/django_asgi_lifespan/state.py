@@ -33,7 +33,13 @@ if TYPE_CHECKING:
         def merged(self) -> bool: ...
 
     class View(Protocol):
-        """What code that runs on behalf of one resource may ask for."""
+        """What code that runs on behalf of one resource may ask for.
+
+        Attributes:
+            on_abandon: called when nobody waits for the resource any more.
+        """
+
+        on_abandon: Callable[[], None] | None
 
         @property
         def lifespan(self) -> Lifespan: ...
@@ -82,24 +88,28 @@ class Lifespan:
         The value of a resource goes there under its name, a mapping to be merged key by key.
         """
         owners: dict[str, Yielding] = {}
+
+        def put(resource: Yielding, key: str, value: object) -> None:
+            owner = owners.setdefault(key, resource)
+            if owner is resource:
+                self.state[key] = value
+            else:
+                logger.warning(
+                    "Both %s and %s put %r into the state; the first one, declared first, wins",
+                    owner.name,
+                    resource.name,
+                    key,
+                )
+
         for resource in self.resources:
             if resource not in self.values:  # it died already, which fails the startup
                 continue
             value: object = self.values[resource]
-            entries = {resource.name: value}
             if resource.merged and isinstance(value, Mapping):
-                entries = cast("dict[str, object]", value)
-            for key, each in entries.items():
-                owner = owners.setdefault(key, resource)
-                if owner is resource:
-                    self.state[key] = each
-                else:
-                    logger.warning(
-                        "Both %s and %s put %r into the state; the first one, declared first, wins",
-                        owner.name,
-                        resource.name,
-                        key,
-                    )
+                for key, each in cast("Mapping[str, object]", value).items():
+                    put(resource, key, each)
+            else:
+                put(resource, resource.name, value)
         self.state_filled = True
 
     def publish(self) -> None:

@@ -9,8 +9,16 @@ import graphlib
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -22,7 +30,7 @@ from .errors import (
     describe,
 )
 from .state import Lifespan, current_view
-from .threads import InThread, uncancel
+from .threads import uncancel
 
 __all__ = ("GRACE", "Supervised", "Supervisor")
 
@@ -63,8 +71,8 @@ class Supervised(Protocol):
         """Seconds that closing may take."""
         ...
 
-    def open(self) -> AbstractAsyncContextManager[Any, bool | None]:
-        """Return a new context manager that opens it and closes it."""
+    def open(self) -> AsyncGenerator[Any]:
+        """Return a new generator that opens it, yields once, and closes it."""
         ...
 
 
@@ -104,6 +112,12 @@ class Supervisor:
         self.failures: list[str] = []
         self._startup_timeout = startup_timeout
         self._level = level
+        # Tasks that begin at once cost half as much, where no factory of others makes them.
+        self._is_eager = False
+        self.create_task: Callable[..., asyncio.Task[Any]] = lifespan.loop.create_task
+        if sys.version_info >= (3, 12) and lifespan.loop.get_task_factory() is None:
+            self._is_eager = True
+            self.create_task = functools.partial(asyncio.Task, loop=lifespan.loop, eager_start=True)
         self._posted: list[_Run] = []
         self._waiter: asyncio.Future[None] | None = None
         self._cancellation: asyncio.CancelledError | None = None
@@ -191,12 +205,14 @@ class Supervisor:
         while left and not self.ending:
             for run in ready:
                 run.begin()
-            self.lifespan.loop.call_soon(_check_begun, ready)
+            if not self._is_eager:
+                self.lifespan.loop.call_soon(_check_begun, ready)
             ready = []
             for run in await self._news():
                 if run.step is _Step.RUNNING:
                     left -= 1
-                    ready += _release(run.dependants)
+                    if run.dependants:
+                        ready += _release(run.dependants)
                 else:
                     self.ending = True
 
@@ -238,14 +254,19 @@ class Supervisor:
                     ready += _release(reversed(run.requires))
 
     async def _news(self) -> list[_Run]:
-        """Return the runs posted since the last call; none when something else happened."""
-        if not self._posted:
-            self._waiter = self.lifespan.loop.create_future()
-            try:
+        """Return the runs posted since the last call; none when something else happened.
+
+        In any case the loop turns before, so that a cancellation or a time limit can come.
+        """
+        try:
+            if self._posted:
+                await asyncio.sleep(0)
+            else:
+                self._waiter = self.lifespan.loop.create_future()
                 await self._waiter
-            except asyncio.CancelledError as cancellation:
-                self._cancelled(cancellation)
-            self._waiter = None
+        except asyncio.CancelledError as cancellation:
+            self._cancelled(cancellation)
+        self._waiter = None
         posted, self._posted = self._posted, []
         return posted
 
@@ -276,10 +297,11 @@ class Supervisor:
 
     def _shutdown_limit(self) -> None:
         late = self._busy()
-        self._fail(
-            f"the shutdown did not complete within {self.shutdown_timeout:g} s "
-            f"(SHUTDOWN_TIMEOUT), waiting for: {_names(late)}"
-        )
+        if late:  # else those that were late have been abandoned in this very moment
+            self._fail(
+                f"the shutdown did not complete within {self.shutdown_timeout:g} s "
+                f"(SHUTDOWN_TIMEOUT), waiting for: {_names(late)}"
+            )
         for run in late:
             run.cancel_and_abandon()
         # Those that waited for the late ones still get their turn, and as much time.
@@ -338,6 +360,17 @@ def _release(runs: Iterable[_Run]) -> Iterator[_Run]:
             yield run
 
 
+async def _throw(generator: AsyncGenerator[Any], error: BaseException) -> bool | None:
+    manager = asynccontextmanager(lambda: generator)()
+    return await manager.__aexit__(type(error), error, error.__traceback__)
+
+
+async def _finish(generator: AsyncGenerator[Any]) -> None:
+    async for _ in generator:
+        await generator.aclose()
+        raise RuntimeError("generator didn't stop")
+
+
 def _check_begun(runs: Iterable[_Run]) -> None:
     for run in runs:
         run.check_begun()
@@ -373,7 +406,6 @@ class _Run:
         "_stopping",
         "_supervisor",
         "_task",
-        "_thread",
         "_timeout",
         "_timer",
         "_troubles",
@@ -382,6 +414,7 @@ class _Run:
         "dependants",
         "lifespan",
         "missing",
+        "on_abandon",
         "requires",
         "resource",
         "step",
@@ -414,7 +447,7 @@ class _Run:
         self._died = False
         self._troubles: Sequence[str] = ()
         self._error: BaseException | None = None
-        self._thread: InThread | None = None
+        self.on_abandon: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None]
@@ -439,7 +472,7 @@ class _Run:
     def begin(self) -> None:
         """Start the task that opens the resource."""
         self._enter_step(_Step.ENTERING, self.resource.startup_timeout)
-        self._task = self._loop.create_task(self._live(), name=self.resource.name)
+        self._task = self._supervisor.create_task(self._live(), name=self.resource.name)
 
     def stop(self) -> None:
         """Let the resource close; posted when it has."""
@@ -474,8 +507,8 @@ class _Run:
         self._trouble(f"{why} and was abandoned")
         self._report()
         self._abandoned = True
-        if self._thread is not None:  # its task waits for a thread, and would wait for ever
-            self._thread.abandon()
+        if self.on_abandon is not None:
+            self.on_abandon()
         self.step = _Step.OVER
         self.lifespan.values.pop(self.resource, None)
         self.stop()
@@ -484,10 +517,12 @@ class _Run:
         """Open the resource, wait, close it. Nothing that it raises leaves here."""
         current_view.set(self)
         try:
-            manager = self.resource.open()
-            if isinstance(manager, InThread):
-                self._thread = manager
-            async with manager as value:
+            generator = self.resource.open()
+            try:
+                value = await anext(generator)
+            except StopAsyncIteration:
+                raise RuntimeError("generator didn't yield") from None
+            try:
                 self._opened(value)
                 if not self._stopping:
                     self._waiter = self._loop.create_future()
@@ -496,6 +531,11 @@ class _Run:
                     except asyncio.CancelledError as cancellation:
                         await self._survive(cancellation)
                 self._closes()
+            except BaseException as error:
+                if not await _throw(generator, error):
+                    raise
+            else:
+                await _finish(generator)
         except BaseException as error:
             self._error = error
         if not self._loop.is_running():  # it is gone, and nothing can run any more

@@ -18,6 +18,8 @@ from typing import Any, TypeVar, cast
 from asgiref.sync import sync_to_async
 from django.db import connections
 
+from .state import current_view
+
 __all__ = ("InThread", "run_in_thread", "uncancel")
 
 T = TypeVar("T")
@@ -65,6 +67,9 @@ class InThread:
         self._thread = _DaemonThread(self._name)
         self._context = contextvars.copy_context()
         self._given_up = asyncio.get_running_loop().create_future()
+        view = current_view.get()
+        if view is not None:  # else the task would wait for the thread, perhaps for ever
+            view.on_abandon = self.abandon
         try:
             return await self._call(self._enter)
         except BaseException:
