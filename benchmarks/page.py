@@ -247,8 +247,8 @@ included, is Python's garbage collector, which looks at every new object.
 
 Tasks begin eagerly, which Python has since 3.12 and which takes half of a bare task off the start;
 the bare tasks here do not. Between resources that require one another the event loop turns all the
-same, so that a cancellation or a time limit can reach the startup. A task factory that the server or
-the project has set makes the tasks as ever.
+same, so that a cancellation or a time limit can reach the startup. A task factory that the server
+or the project has set makes the tasks as ever.
 
 ## Method
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -258,3 +259,15 @@ def test_a_cancellation_of_the_whole_loop_reaches_an_opening_resource_once(seed:
     cancellation = Cancellation(seconds=1, everything=True, seed=seed)
     world = _check(Scenario(plans=(Plan(opening=opening),), cancellations=(cancellation,)))
     assert [e.what for e in world.journal if e.name == "r0"] == ["opens", "cancelled", "failed"]
+
+
+@pytest.mark.parametrize("factory", TASK_FACTORIES)
+@pytest.mark.parametrize("turns", range(6))
+def test_a_cancellation_of_the_whole_loop_between_two_starts_is_no_failure(
+    turns: int, factory: Any
+) -> None:
+    """Also of one whose task has not taken its first step."""
+    plans = (Plan(), Plan(requires=(0,)))
+    cancellation = Cancellation(anchor=Anchor.START, turns=turns, everything=True)
+    scenario = Scenario(plans=plans, cancellations=(cancellation,), task_factory=factory)
+    assert not [entry for entry in _check(scenario).journal if entry.what == "error"]

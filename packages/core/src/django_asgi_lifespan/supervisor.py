@@ -195,7 +195,8 @@ class Supervisor:
                     dependants[required].append(run)
         for run, those in dependants.items():
             run.dependants = those
-        _refuse_circles(runs.values())
+        if dependants:
+            _refuse_circles(runs.values())
         return list(runs.values())
 
     async def _start_stage(self, runs: list[_Run]) -> None:
@@ -393,32 +394,34 @@ class _Run:
         missing: how many of those that it waits for are not done, in the phase that goes on.
     """
 
-    # They make the start of thousands a tenth faster and their stop a fifth.
+    # What every run has. They make the start of thousands a tenth faster and their stop a fifth.
     __slots__ = (
-        "_abandoned",
-        "_died",
-        "_error",
-        "_has_grace",
+        "__dict__",
         "_level",
         "_loop",
-        "_reachable",
         "_since",
         "_stopping",
         "_supervisor",
         "_task",
-        "_timeout",
-        "_timer",
-        "_troubles",
         "_waiter",
-        "cancelled",
         "dependants",
-        "lifespan",
         "missing",
-        "on_abandon",
         "requires",
         "resource",
         "step",
     )
+
+    # What few have.
+    cancelled = False
+    on_abandon: Callable[[], None] | None = None
+    _abandoned = False
+    _died = False
+    _error: BaseException | None = None
+    _has_grace = False
+    _reachable: Collection[Supervised] | None = None
+    _timeout = 0.0
+    _timer: asyncio.TimerHandle | None = None
+    _troubles: Sequence[str] = ()
 
     def __init__(
         self,
@@ -429,28 +432,24 @@ class _Run:
         reachable: Collection[Supervised] | None = None,
     ) -> None:
         self.resource = resource
-        self.lifespan = supervisor.lifespan
         self.requires: Sequence[_Run] = ()
         self.dependants: Sequence[_Run] = ()
         self.missing = 0
         self.step = _Step.WAITING
-        self.cancelled = False
-        self._reachable = reachable
         self._supervisor = supervisor
         self._loop = supervisor.lifespan.loop
         self._level = level
         self._since = 0.0
-        self._timeout = 0.0
-        self._has_grace = False
         self._stopping = False
-        self._abandoned = False
-        self._died = False
-        self._troubles: Sequence[str] = ()
-        self._error: BaseException | None = None
-        self.on_abandon: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None]
+        if reachable is not None:
+            self._reachable = reachable
+
+    @property
+    def lifespan(self) -> Lifespan:
+        """The lifespan that it is part of."""
+        return self._supervisor.lifespan
 
     @property
     def reachable(self) -> Collection[Supervised]:
@@ -608,7 +607,7 @@ class _Run:
         """Take note of a cancellation of the task before its first step."""
         if self._task.cancelled() and self._error is None:
             self._error = asyncio.CancelledError()
-            self._end()
+            self._loop.call_soon(self._end)  # as in _live()
 
     def _end(self) -> None:
         if self._abandoned:
@@ -652,7 +651,8 @@ class _Run:
 
     def _enter_step(self, step: _Step, timeout: float | None) -> None:
         self.step = step
-        self._has_grace = False
+        if self._has_grace:
+            self._has_grace = False
         self._since = self._loop.time()
         if self._timer is not None:
             self._disarm()
