@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gunicorn.asgi.protocol import BodyReceiver
+from gunicorn.asgi.protocol import ASGIProtocol, BodyReceiver
 from gunicorn.config import GracefulTimeout
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gasgi import ASGIWorker
@@ -23,6 +23,7 @@ from uvicorn_worker import UvicornWorker
 import django_asgi_lifespan_gunicorn
 from django_asgi_lifespan.supervisor import GRACE
 from django_asgi_lifespan_gunicorn import LifespanWorker, NativeLifespanWorker
+from django_asgi_lifespan_gunicorn.native import CALLERS
 from django_asgi_lifespan_gunicorn.stop import IMPATIENCE, Stop
 from django_asgi_lifespan_gunicorn.worker import GIVING_UP, LifespanWorkerBase, _FirstToFail
 
@@ -89,7 +90,10 @@ def test_gunicorn_calls_what_the_native_worker_overrides() -> None:
     assert "_shutdown" in vars(ASGIWorker)
     assert "asgi_lifespan" in serve
     assert callable(BodyReceiver.signal_disconnect)
-    assert callable(BodyReceiver.receive)
+    for code in CALLERS:
+        assert "app" in code.co_names
+    call = vars(ASGIProtocol)["_handle_http_request"].__code__
+    assert "body_receiver" in (*call.co_varnames, *call.co_cellvars)
 
 
 def test_uvicorn_calls_what_the_worker_overrides() -> None:
