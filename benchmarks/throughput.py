@@ -32,8 +32,20 @@ GUNICORN = (
     *("gunicorn", "benchmarks.applications:{application}"),
     *("--bind", "127.0.0.1:{port}", "--no-control-socket"),
 )
+UVICORN = (
+    *("--host", "127.0.0.1", "--port", "{port}", "--no-access-log", "--log-level", "error"),
+    "benchmarks.applications:{application}",
+)
 DAPHNE = (
     *("--bind", "127.0.0.1", "--port", "{port}", "--verbosity", "0"),
+    "benchmarks.applications:{application}",
+)
+HYPERCORN = (
+    *("--bind", "127.0.0.1:{port}", "--worker-class", "uvloop", "--log-level", "error"),
+    "benchmarks.applications:{application}",
+)
+GRANIAN = (
+    *("--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "--no-log"),
     "benchmarks.applications:{application}",
 )
 
@@ -51,6 +63,11 @@ class Row(NamedTuple):
 
 ROWS = (
     Row(
+        "uvicorn and uvicorn-lifespan",
+        ("uvicorn", *UVICORN),
+        ("django_asgi_lifespan_uvicorn", *UVICORN),
+    ),
+    Row(
         "gunicorn, UvicornWorker and LifespanWorker",
         (*GUNICORN, "--worker-class", "uvicorn_worker.UvicornWorker"),
         (*GUNICORN, "--worker-class", "django_asgi_lifespan_gunicorn.LifespanWorker"),
@@ -64,6 +81,16 @@ ROWS = (
         "daphne and daphne-lifespan",
         ("daphne", *DAPHNE),
         ("django_asgi_lifespan_daphne", *DAPHNE),
+    ),
+    Row(
+        "hypercorn and hypercorn-lifespan, uvloop",
+        ("hypercorn", *HYPERCORN),
+        ("django_asgi_lifespan_hypercorn", *HYPERCORN),
+    ),
+    Row(
+        "granian and granian-lifespan",
+        ("granian", *GRANIAN),
+        ("django_asgi_lifespan_granian", *GRANIAN),
     ),
 )
 
@@ -144,6 +171,7 @@ def _serving(command: tuple[str, ...], application: str) -> Generator[_Server]:
     process = subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=test_versions.ROOT,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -191,7 +219,7 @@ def render(machine: str, results: dict[tuple[str, str], Figures]) -> str:
         "",
         f"Machine: {machine}. One worker; wrk with one thread and {CONNECTIONS} connections.",
         "",
-        "All three servers of a line run at the same time and are asked one after the other, in an",
+        "The three servers of a line run at the same time and are asked one after the other, in an",
         "order that turns by one each round. Ratios are taken within a round; each figure is the",
         "median of the rounds. `bare` is an application that sends two messages, `project` is a",
         "trivial view of Django.",
@@ -205,12 +233,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--seconds", type=int, default=1, help="of each batch")
+    parser.add_argument("--server", default="", help="measure those with this name, write nothing")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk was not found. Install it (Debian: apt-get install wrk).")
 
     results: dict[tuple[str, str], Figures] = {}
     for row in ROWS:
+        if options.server not in row.server:
+            continue
         for application in ("bare", "project"):
             figures = measure(row, application, rounds=options.rounds, seconds=options.seconds)
             results[row.server, application] = figures
@@ -218,7 +249,8 @@ def main() -> None:
                 f"{row.server}, {application}: {figures.stock:,.0f}/s alone, "
                 f"{figures.adapter:.3f} x with the adapter, control {figures.control:.3f} x"
             )
-    PAGE.write_text(render(describe_machine(), results))
+    if not options.server:
+        PAGE.write_text(render(describe_machine(), results))
     sys.exit(not all(figures.kept for figures in results.values()))
 
 
