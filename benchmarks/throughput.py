@@ -98,6 +98,8 @@ ROWS = (
 class Figures(NamedTuple):
     """Medians over the rounds: requests per second of the server alone, and ratios to them.
 
+    That of the adapter is to the mean of both servers alone, which halves their noise.
+
     The seconds are those in which the server's processes had a processor, so that what else runs
     on the machine counts for little.
     """
@@ -112,25 +114,31 @@ class Figures(NamedTuple):
         return self.adapter >= BUDGET
 
 
-def measure(row: Row, application: str, *, rounds: int, seconds: int) -> Figures:
-    """Return the figures of *row*, its servers taking turns in an order that turns too."""
+def measure(row: Row, application: str, *, launches: int, rounds: int) -> Figures:
+    """Return the figures of *row*: medians over the *rounds* of all *launches*."""
+    turns = [turn for _ in range(launches) for turn in _launch(row, application, rounds)]
+    return Figures(
+        statistics.median(stock for stock, _, _ in turns),
+        statistics.median(2 * adapter / (stock + control) for stock, adapter, control in turns),
+        statistics.median(control / stock for stock, _, control in turns),
+    )
+
+
+def _launch(row: Row, application: str, rounds: int) -> list[list[float]]:
+    """Return the rates of new servers, which take turns in an order that turns too."""
     commands = [row.stock, row.adapter, row.stock]
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(_serving(command, application)) for command in commands]
         for server in servers:
-            server.load(1)
+            server.load()
         turns: list[list[float]] = []
         for turn in range(rounds):
             rates = [0.0] * len(servers)
             for place in range(len(servers)):
                 index = (place + turn) % len(servers)
-                rates[index] = servers[index].load(seconds)
+                rates[index] = servers[index].load()
             turns.append(rates)
-    return Figures(
-        statistics.median(stock for stock, _, _ in turns),
-        statistics.median(adapter / stock for stock, adapter, _ in turns),
-        statistics.median(control / stock for stock, _, control in turns),
-    )
+    return turns
 
 
 class _Server(NamedTuple):
@@ -139,9 +147,9 @@ class _Server(NamedTuple):
     pid: int
     port: int
 
-    def load(self, seconds: int) -> float:
-        """Return the requests per second of its processor time, while wrk asks for so long."""
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
+    def load(self) -> float:
+        """Return the requests per second of its processor time, while wrk asks for a second."""
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d1s"]
         command.append(f"http://127.0.0.1:{self.port}/")
         before = self.processor_time()
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -220,9 +228,11 @@ def render(machine: str, results: dict[tuple[str, str], Figures]) -> str:
         f"Machine: {machine}. One worker; wrk with one thread and {CONNECTIONS} connections.",
         "",
         "The three servers of a line run at the same time and are asked one after the other, in an",
-        "order that turns by one each round. Ratios are taken within a round; each figure is the",
-        "median of the rounds. `bare` is an application that sends two messages, `project` is a",
-        "trivial view of Django.",
+        "order that turns by one each round. Ratios are taken within a round, that of the adapter to",
+        "the mean of both servers alone; each figure is the median of the rounds. After a few rounds",
+        "all three are started anew, because one process can be some percent faster than another of",
+        "the same code. `bare` is an application that sends two messages, `project` is a trivial",
+        "view of Django.",
         "",
     ]
     return "\n".join(lines)
@@ -231,8 +241,8 @@ def render(machine: str, results: dict[tuple[str, str], Figures]) -> str:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--seconds", type=int, default=1, help="of each batch")
+    parser.add_argument("--launches", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=3, help="of a second for each server")
     parser.add_argument("--server", default="", help="measure those with this name, write nothing")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
@@ -243,7 +253,7 @@ def main() -> None:
         if options.server not in row.server:
             continue
         for application in ("bare", "project"):
-            figures = measure(row, application, rounds=options.rounds, seconds=options.seconds)
+            figures = measure(row, application, launches=options.launches, rounds=options.rounds)
             results[row.server, application] = figures
             say(
                 f"{row.server}, {application}: {figures.stock:,.0f}/s alone, "

@@ -182,9 +182,9 @@ _begun = False
 _ended_in: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 _unfinished: list[Lifespan] = []
 _why_none = (
-    "no lifespan ran in this process. Either the server does not start one (WSGI, Daphne, "
-    "Django's own runserver and test client do not, nor does uvicorn with --lifespan off), or its "
-    "application is not made by django_asgi_lifespan.asgi.get_asgi_application()."
+    "no lifespan ran in this process. Either the server does not start one (WSGI, Daphne without "
+    "its adapter, Django's own runserver and test client do not, nor does uvicorn with --lifespan "
+    "off), or its application is not made by django_asgi_lifespan.asgi.get_asgi_application()."
 )
 
 
