@@ -227,12 +227,12 @@ def render(machine: str, results: dict[tuple[str, str], Figures]) -> str:
         "",
         f"Machine: {machine}. One worker; wrk with one thread and {CONNECTIONS} connections.",
         "",
-        "The three servers of a line run at the same time and are asked one after the other, in an",
-        "order that turns by one each round. Ratios are taken within a round, that of the adapter to",
-        "the mean of both servers alone; each figure is the median of the rounds. After a few rounds",
-        "all three are started anew, because one process can be some percent faster than another of",
-        "the same code. `bare` is an application that sends two messages, `project` is a trivial",
-        "view of Django.",
+        "The three servers of a line run at the same time and are asked one after the other, in",
+        "an order that turns by one each round. Ratios are taken within a round, that of the",
+        "adapter to the mean of both servers alone; each figure is the median of the rounds. After",
+        "a few rounds all three are started anew, because one process can be some percent faster",
+        "than another of the same code. `bare` is an application that sends two messages,",
+        "`project` is a trivial view of Django.",
         "",
     ]
     return "\n".join(lines)
