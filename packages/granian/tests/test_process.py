@@ -163,6 +163,7 @@ def test_request_that_never_ends_leaves_time_to_close(granian: Start) -> None:
         server.stop("SIGTERM")
         assert server.wait() == 0
         assert server.story() == [*STARTED, "request held", *STOPPED]
+        assert "Killing worker" not in server.output()
 
 
 def test_thread_without_end_does_not_hold_up_the_stop(granian: Start) -> None:

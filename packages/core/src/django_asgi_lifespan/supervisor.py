@@ -362,11 +362,13 @@ def _release(runs: Iterable[_Run]) -> Iterator[_Run]:
 
 
 async def _throw(generator: AsyncGenerator[Any], error: BaseException) -> bool | None:
+    """Raise *error* at the yield of *generator*; return whether it is swallowed there."""
     manager = asynccontextmanager(lambda: generator)()
     return await manager.__aexit__(type(error), error, error.__traceback__)
 
 
 async def _finish(generator: AsyncGenerator[Any]) -> None:
+    """Let *generator* go on after its yield, to its end."""
     async for _ in generator:
         await generator.aclose()
         raise RuntimeError("generator didn't stop")

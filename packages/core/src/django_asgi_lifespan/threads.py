@@ -68,8 +68,8 @@ class InThread:
         self._context = contextvars.copy_context()
         self._given_up = asyncio.get_running_loop().create_future()
         view = current_view.get()
-        if view is not None:  # else the task would wait for the thread, perhaps for ever
-            view.on_abandon = self.abandon
+        if view is not None:
+            view.on_abandon = self.abandon  # else its task would wait for the thread, for ever
         try:
             return await self._call(self._enter)
         except BaseException:
