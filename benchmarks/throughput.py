@@ -1,12 +1,13 @@
 """Measures the throughput of each server with its adapter, beside that of the server alone.
 
 Prints the ratios, writes docs/throughput.md, and ends with 1 if one is below the budget. Takes a
-few minutes. Needs wrk (Debian: apt-get install wrk).
+quarter of an hour. Needs wrk (Debian: apt-get install wrk), Linux and two processors.
 """
 
 import argparse
 import contextlib
 import os
+import platform
 import re
 import shutil
 import socket
@@ -15,7 +16,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,32 +30,39 @@ PAGE = test_versions.ROOT / "docs" / "throughput.md"
 BUDGET = 0.97
 CONNECTIONS = 16
 DEADLINE = 30.0
+PACKAGES = (
+    *("Django", "uvicorn", "gunicorn", "uvicorn-worker", "daphne", "hypercorn", "granian"),
+    *("uvloop", "httptools"),
+)
+"""Those whose versions the page tells."""
+
 GUNICORN = (
-    *("gunicorn", "benchmarks.applications:{application}"),
+    *("gunicorn", "{application}"),
     *("--bind", "127.0.0.1:{port}", "--no-control-socket"),
 )
 UVICORN = (
     *("--host", "127.0.0.1", "--port", "{port}", "--no-access-log", "--log-level", "error"),
-    "benchmarks.applications:{application}",
+    "{application}",
 )
 DAPHNE = (
     *("--bind", "127.0.0.1", "--port", "{port}", "--verbosity", "0"),
-    "benchmarks.applications:{application}",
+    "{application}",
 )
 HYPERCORN = (
     *("--bind", "127.0.0.1:{port}", "--worker-class", "uvloop", "--log-level", "error"),
-    "benchmarks.applications:{application}",
+    "{application}",
 )
 GRANIAN = (
     *("--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "--no-log"),
-    "benchmarks.applications:{application}",
+    "{application}",
 )
 
 
 class Row(NamedTuple):
     """A server, and the modules with arguments that run it alone and with its adapter.
 
-    ``{application}`` and ``{port}`` are filled in.
+    ``{application}`` and ``{port}`` are filled in. Alone it serves an application of ``alone.py``,
+    with its adapter the one of the same name in ``adapted.py``.
     """
 
     server: str
@@ -96,7 +105,7 @@ ROWS = (
 
 
 class Figures(NamedTuple):
-    """Medians over the rounds: requests per second of the server alone, and ratios to them.
+    """Medians over the launches: requests per second of the server alone, and ratios to them.
 
     That of the adapter is to the mean of both servers alone, which halves their noise.
 
@@ -114,49 +123,17 @@ class Figures(NamedTuple):
         return self.adapter >= BUDGET
 
 
-def measure(row: Row, application: str, *, launches: int, rounds: int) -> Figures:
-    """Return the figures of *row*: medians over the *rounds* of all *launches*."""
-    turns = [turn for _ in range(launches) for turn in _launch(row, application, rounds)]
-    return Figures(
-        statistics.median(stock for stock, _, _ in turns),
-        statistics.median(2 * adapter / (stock + control) for stock, adapter, control in turns),
-        statistics.median(control / stock for stock, _, control in turns),
-    )
-
-
-def _launch(row: Row, application: str, rounds: int) -> list[list[float]]:
-    """Return the rates of new servers, which take turns in an order that turns too."""
-    commands = [row.stock, row.adapter, row.stock]
-    with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(_serving(command, application)) for command in commands]
-        for server in servers:
-            server.load()
-        turns: list[list[float]] = []
-        for turn in range(rounds):
-            rates = [0.0] * len(servers)
-            for place in range(len(servers)):
-                index = (place + turn) % len(servers)
-                rates[index] = servers[index].load()
-            turns.append(rates)
-    return turns
-
-
 class _Server(NamedTuple):
     """A running server; its process id is that of its process group."""
 
     pid: int
     port: int
 
-    def load(self) -> float:
-        """Return the requests per second of its processor time, while wrk asks for a second."""
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d1s"]
+    def ask(self, seconds: int) -> subprocess.Popen[str]:
+        """Return a running wrk."""
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
         command.append(f"http://127.0.0.1:{self.port}/")
-        before = self.processor_time()
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        if "Non-2xx" in said or "Socket errors" in said:
-            sys.exit(f"{' '.join(command)}:\n{said}")
-        [requests] = re.findall(r"^ +([0-9]+) requests in ", said, re.MULTILINE)
-        return int(requests) / (self.processor_time() - before)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def processor_time(self) -> float:
         """Return the seconds that its processes have had a processor, as Linux counts them."""
@@ -169,20 +146,86 @@ class _Server(NamedTuple):
         return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def measure(row: Row, application: str, *, launches: int, seconds: int) -> Figures:
+    """Return the figures of *row*, whose servers are asked for *seconds* after each launch."""
+    rates = [_launch(row, application, seconds, seed) for seed in range(launches)]
+    return Figures(
+        statistics.median(stock for stock, _, _ in rates),
+        statistics.median(2 * adapter / (stock + control) for stock, adapter, control in rates),
+        statistics.median(control / stock for stock, _, control in rates),
+    )
+
+
+def _launch(row: Row, application: str, seconds: int, seed: int) -> list[float]:
+    """Return the rates of new servers, which are asked at the same time.
+
+    They share one processor, so that whatever makes it faster or slower does so for all of them,
+    and have the same *seed* of hashes, so that dictionaries are as fast in one as in the others.
+    Each is started first in its turn, because that matters a little, too.
+    """
+    alone = (row.stock, f"benchmarks.alone:{application}")
+    adapted = (row.adapter, f"benchmarks.adapted:{application}")
+    commands = [alone, adapted, alone]
+    turn = seed % len(commands)
+    with contextlib.ExitStack() as stack:
+        servers = [
+            stack.enter_context(_serving(command, served, seed))
+            for command, served in (*commands[turn:], *commands[:turn])
+        ]
+        _load(servers, seconds=1)
+        rates = _load(servers, seconds=seconds)
+        return rates[-turn:] + rates[:-turn] if turn else rates
+
+
+def _load(servers: Sequence[_Server], *, seconds: int) -> list[float]:
+    """Return the requests of each per second of its processor time, while wrk asks them all."""
+    before = [server.processor_time() for server in servers]
+    with _on_processor(-1):
+        asking = [server.ask(seconds) for server in servers]
+    answered = [_answered(wrk) for wrk in asking]
+    after = [server.processor_time() for server in servers]
+    return [
+        requests / (end - start)
+        for requests, start, end in zip(answered, before, after, strict=True)
+    ]
+
+
+def _answered(wrk: subprocess.Popen[str]) -> int:
+    """Return how many requests were answered, as *wrk* says at its end."""
+    said, _ = wrk.communicate()
+    if wrk.returncode or "Non-2xx" in said or "Socket errors" in said:
+        sys.exit(f"{wrk.args!r}:\n{said}")
+    [requests] = re.findall(r"^ +([0-9]+) requests in ", said, re.MULTILINE)
+    return int(requests)
+
+
 @contextlib.contextmanager
-def _serving(command: tuple[str, ...], application: str) -> Generator[_Server]:
+def _on_processor(index: int) -> Generator[None]:
+    """Let what is started inside run on one processor alone, of those that there are."""
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(usable)[index]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+@contextlib.contextmanager
+def _serving(command: tuple[str, ...], application: str, seed: int) -> Generator[_Server]:
     """Run a server on a port of its own, and yield it when it answers."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         port: int = holder.getsockname()[1]
     words = [word.format(application=application, port=port) for word in command]
-    process = subprocess.Popen(
-        [sys.executable, "-m", *words],
-        cwd=test_versions.ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with _on_processor(0):
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=test_versions.ROOT,
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     try:
         deadline = time.monotonic() + DEADLINE
         while not _answers(port):
@@ -204,45 +247,64 @@ def _answers(port: int) -> bool:
         return False
 
 
-def render(machine: str, results: dict[tuple[str, str], Figures]) -> str:
+def render(machine: str, launches: int, results: dict[tuple[str, str], Figures]) -> str:
     """Return the page."""
-    lines = [
-        "<!-- Written by `just bench-servers`. Do not edit. -->",
-        "",
-        "# Throughput",
-        "",
-        "Requests that a server with its adapter answers in a second of processor time, over those",
-        f"of the server alone. The budget is {BUDGET}. The control is the server alone, a second",
-        "time: what it shows is noise.",
-        "",
-        "| Server | Application | Alone | With the adapter | Control | Kept |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for (server, application), figures in results.items():
-        lines.append(
-            f"| {server} | {application} | {figures.stock:,.0f}/s | {figures.adapter:.3f} x "
-            f"| {figures.control:.3f} x | {'yes' if figures.kept else '**no**'} |"
-        )
-    lines += [
-        "",
-        f"Machine: {machine}. One worker; wrk with one thread and {CONNECTIONS} connections.",
-        "",
-        "The three servers of a line run at the same time and are asked one after the other, in",
-        "an order that turns by one each round. Ratios are taken within a round, that of the",
-        "adapter to the mean of both servers alone; each figure is the median of the rounds. After",
-        "a few rounds all three are started anew, because one process can be some percent faster",
-        "than another of the same code. `bare` is an application that sends two messages,",
-        "`project` is a trivial view of Django.",
-        "",
-    ]
-    return "\n".join(lines)
+    table = "\n".join(
+        f"| {server} | {application} | {figures.stock:,.0f}/s | {figures.adapter:.3f} x "
+        f"| {figures.control:.3f} x | {'yes' if figures.kept else '**no**'} |"
+        for (server, application), figures in results.items()
+    )
+    return _PAGE.format(
+        budget=BUDGET,
+        connections=CONNECTIONS,
+        launches=launches,
+        machine=machine,
+        table=table,
+        versions=_describe_versions(),
+    )
+
+
+_PAGE = """\
+<!-- Written by `just bench-servers`. Do not edit. -->
+
+# Throughput
+
+Requests that a server with its adapter answers in a second of processor time, over those of the
+server alone, without this package. The budget is {budget}. The control is the server alone, a
+second time: what it shows is noise.
+
+| Server | Application | Alone | With the adapter | Control | Kept |
+| --- | --- | --- | --- | --- | --- |
+{table}
+
+Machine: {machine}. One worker; wrk with one thread and {connections} connections.
+{versions}.
+
+`bare` is an application that sends two messages; with the adapter, `LifespanApplication` stands
+around it. `project` is a trivial view of Django, behind Django's own handler or behind the one of
+this package. So a ratio tells what all of the package costs.
+
+The three servers of a line run at the same time on one processor, and are asked at the same time
+from another, so that whatever slows one of them down slows down all; they are started in an order
+that turns by one each time. Each figure is the median of {launches} launches, because one process
+can be some percent faster than another of the same code. The ratio of the adapter is that to the
+mean of both servers alone.
+"""
+
+
+def _describe_versions() -> str:
+    versions = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions.append(f"{package} {metadata.version(package)}")
+    return ", ".join(versions)
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--launches", type=int, default=7)
-    parser.add_argument("--rounds", type=int, default=3, help="of a second for each server")
+    parser.add_argument("--launches", type=int, default=9)
+    parser.add_argument("--seconds", type=int, default=3, help="of requests, after each launch")
     parser.add_argument("--server", default="", help="measure those with this name, write nothing")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
@@ -253,14 +315,14 @@ def main() -> None:
         if options.server not in row.server:
             continue
         for application in ("bare", "project"):
-            figures = measure(row, application, launches=options.launches, rounds=options.rounds)
+            figures = measure(row, application, launches=options.launches, seconds=options.seconds)
             results[row.server, application] = figures
             say(
                 f"{row.server}, {application}: {figures.stock:,.0f}/s alone, "
                 f"{figures.adapter:.3f} x with the adapter, control {figures.control:.3f} x"
             )
     if not options.server:
-        PAGE.write_text(render(describe_machine(), results))
+        PAGE.write_text(render(describe_machine(), options.launches, results))
     sys.exit(not all(figures.kept for figures in results.values()))
 
 

@@ -1,21 +1,13 @@
-"""What the servers of the throughput benchmark serve: a trivial application, and trivial Django."""
+"""What the servers of the throughput benchmark serve alone: a trivial application, and Django's."""
 
 from typing import Any
 
-import django
 from django.conf import settings
-
-from django_asgi_lifespan.asgi import get_asgi_application
+from django.core.asgi import get_asgi_application
 
 __all__ = ("bare", "project")
 
-settings.configure(
-    ALLOWED_HOSTS=["127.0.0.1"],
-    ASGI_LIFESPAN={"ADAPTERS": None},  # keeps hooks out of the stock servers
-    LOGGING_CONFIG=None,
-    ROOT_URLCONF="benchmarks.urls",
-)
-django.setup()
+settings.configure(ALLOWED_HOSTS=["127.0.0.1"], LOGGING_CONFIG=None, ROOT_URLCONF="benchmarks.urls")
 
 project = get_asgi_application()
 
