@@ -351,4 +351,4 @@ def test_a_thread_that_never_ends_does_not_hold_up_the_end(command: Start) -> No
         server.stop("SIGTERM")
         assert server.wait() == 1
         assert server.story() == [*STARTED, "request stuck", *STOPPED]
-        assert "ERROR:    The process does not wait for its threads: " in server.output()
+        assert "ERROR:    The process ends without its threads, which go on: " in server.output()

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -25,6 +24,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
+from django_asgi_lifespan.process import end_process
+
 from .serving import ServedApplication, reactor
 
 __all__ = ("LifespanServer",)
@@ -33,9 +34,6 @@ logger = logging.getLogger("daphne.server")
 
 RELOAD_PATIENCE = 1.0
 """Seconds that requests in flight get at a reload: nobody wants to wait for a stream."""
-
-PATIENCE = 5.0
-"""Seconds that the process has to end, when its lifespan has: threads may still be running."""
 
 
 class LifespanServer(Server):
@@ -58,7 +56,7 @@ class LifespanServer(Server):
         reactor.callWhenRunning(self._served.begin)
         super().run()
         if threading.current_thread() is threading.main_thread():
-            _end_process(after=PATIENCE)
+            end_process(logger)
         if self._served.exit_code:
             sys.exit(self._served.exit_code)
 
@@ -86,22 +84,3 @@ class LifespanServer(Server):
                 self.http_factory
             )
             listening.addCallbacks(self.listen_success, self.listen_error)
-
-
-def _end_process(*, after: float) -> None:
-    """End this process with 1 if it has not ended *after* so many seconds.
-
-    Python waits at its end for the threads of executors, such as that of a synchronous view, and
-    nothing can stop a thread.
-    """
-
-    def end() -> None:
-        threads = {*threading.enumerate()} - {threading.main_thread()}
-        names = ", ".join(sorted(thread.name for thread in threads if not thread.daemon))
-        logger.error("The process ends without its threads, which go on: %s", names or "none")
-        sys.stdout.flush()
-        os._exit(1)
-
-    timer = threading.Timer(after, end)
-    timer.daemon = True
-    timer.start()

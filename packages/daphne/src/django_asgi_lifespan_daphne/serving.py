@@ -35,13 +35,12 @@ from twisted.internet.interfaces import IListeningPort
 from django_asgi_lifespan import LifespanError, LifespanUnsupportedError
 from django_asgi_lifespan.conf import lifespan_settings
 from django_asgi_lifespan.driver import Application, LifespanDriver
+from django_asgi_lifespan.process import SAME_STOP, SHUTDOWN_FAILURE, STARTUP_FAILURE
 from django_asgi_lifespan.protocol import Receive, Scope, Send
 from django_asgi_lifespan.sockets import SERVICE_RESTART
 from django_asgi_lifespan.state import announce_stopping
 
 __all__ = (
-    "SHUTDOWN_FAILURE",
-    "STARTUP_FAILURE",
     "ServedApplication",
     "ShieldedApplication",
     "made",
@@ -49,18 +48,6 @@ __all__ = (
 )
 
 logger = logging.getLogger("django_asgi_lifespan")
-
-STARTUP_FAILURE = 3
-"""The exit code where the application did not start up, as with other servers."""
-
-SHUTDOWN_FAILURE = 1
-"""The exit code where something could not be closed."""
-
-SAME_STOP = 0.5
-"""Seconds in which further OS signals tell of the same stop, not of more haste.
-
-A program that runs the server sends it SIGTERM at Ctrl+C, while the terminal sends SIGINT.
-"""
 
 GRACE = 1.0
 """Seconds that requests have to end, when they were given up, while every resource still works."""

@@ -12,19 +12,17 @@ the installed release in ``tests/test_seams.py``:
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import logging
-import multiprocessing
-import os
 import signal
-import sys
-import threading
 import time
 from types import FrameType, TracebackType
 from typing import Any
 
 from granian._granian import WorkerSignal
 
+from django_asgi_lifespan.process import SAME_STOP, end_process, watch_supervisor
 from django_asgi_lifespan.state import announce_stopping, close_websockets
 
 __all__ = ("OrderlyStop", "find_shutdown_event")
@@ -43,17 +41,8 @@ VIEW = "ASGIHandler.handle.<locals>.process_request"
 DRAIN_SHARE = 0.6
 """The part of ``--workers-kill-timeout`` that requests get; the lifespan gets the rest."""
 
-SAME_STOP = 0.5
-"""Seconds in which a first SIGINT tells of the same stop, not of more haste.
-
-A program that runs the server sends it SIGTERM at Ctrl+C, while the terminal sends SIGINT.
-"""
-
 CLEANUP = 0.5
 """Seconds that a cancelled view has to clean up while every resource still works."""
-
-PATIENCE = 5.0
-"""Seconds that the process has to end when its lifespan has: threads may still be running."""
 
 
 def find_shutdown_event() -> WorkerSignal | None:
@@ -66,10 +55,10 @@ def find_shutdown_event() -> WorkerSignal | None:
 
 
 class OrderlyStop:
-    """Be inside while the lifespan runs: the worker stops at SIGTERM, and with its parent.
+    """Be inside while the lifespan runs: the worker stops at SIGTERM, and with its supervisor.
 
-    SIGINT is left to the parent, which sends the worker SIGTERM for it; a second one, or one that
-    comes half a second into the stop or later, gives up requests in flight.
+    SIGINT is left to the supervisor, which sends the worker SIGTERM for it; a second one, or one
+    that comes half a second into the stop or later, gives up requests in flight.
 
     Args:
         shutdown_event: what stops the worker.
@@ -83,7 +72,6 @@ class OrderlyStop:
         self._since: float | None = None
         self._interrupts = 0
         self._stop: asyncio.Task[None] | None = None
-        self._parent = multiprocessing.parent_process()
 
     def __enter__(self) -> None:
         self._task = asyncio.current_task()
@@ -92,8 +80,9 @@ class OrderlyStop:
             # It does not call the handler: uvloop loses signals that come while it does not run.
             self._loop.add_signal_handler(number, _wake_up)
             signal.signal(number, self._handle)
-        if self._parent is not None:
-            self._loop.add_reader(self._parent.sentinel, self._parent_ended)
+        self._end_watch = watch_supervisor(
+            logger, functools.partial(signal.raise_signal, signal.SIGTERM)
+        )
 
     def __exit__(
         self,
@@ -104,9 +93,8 @@ class OrderlyStop:
         """Let the process end, and nothing interrupt that."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-        if self._parent is not None:
-            self._loop.remove_reader(self._parent.sentinel)
-        end_process(after=PATIENCE)
+        self._end_watch()
+        end_process(logger)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -119,13 +107,6 @@ class OrderlyStop:
         self._interrupts += 2 if late else 1
         if self._since is not None and self._interrupts > 1:
             self._loop.call_soon_threadsafe(self._give_up)
-
-    def _parent_ended(self) -> None:
-        """Stop with the parent: nobody else is there to stop this worker."""
-        assert self._parent is not None
-        self._loop.remove_reader(self._parent.sentinel)
-        logger.error("The parent [%s] has ended, and so does this worker.", self._parent.pid)
-        signal.raise_signal(signal.SIGTERM)
 
     def _begin(self) -> None:
         self._stop = self._loop.create_task(self._stop_server(), name="stop of the server")
@@ -169,25 +150,3 @@ def _tasks(name: str) -> list[asyncio.Task[Any]]:
     return [
         task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == name
     ]
-
-
-def end_process(*, after: float) -> None:
-    """End this process with an error if it has not ended *after* so many seconds.
-
-    Python waits at its end for the threads of executors, such as that of a synchronous view, and
-    nothing can stop a thread.
-    """
-
-    def end() -> None:
-        names = ", ".join(
-            thread.name
-            for thread in threading.enumerate()
-            if thread is not threading.main_thread() and not thread.daemon
-        )
-        logger.error("The process ends without its threads, which go on: %s", names or "none")
-        sys.stdout.flush()
-        os._exit(1)
-
-    timer = threading.Timer(after, end)
-    timer.daemon = True
-    timer.start()

@@ -16,10 +16,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import multiprocessing
-import os
 import signal
-import sys
 import threading
 from types import CoroutineType, FrameType, TracebackType
 from typing import Any
@@ -27,9 +24,15 @@ from typing import Any
 from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.utils import LifespanFailureError
 
+from django_asgi_lifespan.process import (
+    SHUTDOWN_FAILURE,
+    STARTUP_FAILURE,
+    end_process,
+    watch_supervisor,
+)
 from django_asgi_lifespan.state import announce_stopping, close_websockets
 
-__all__ = ("SHUTDOWN_FAILURE", "STARTUP_FAILURE", "OrderlyStop")
+__all__ = ("OrderlyStop",)
 
 logger = logging.getLogger("hypercorn.error")  # the one that hypercorn's log configuration shows
 
@@ -38,12 +41,6 @@ SERVING = "raise_shutdown"
 
 CONNECTION = "worker_serve.<locals>._server_callback"
 """The name of the one of the tasks that have a connection each."""
-
-STARTUP_FAILURE = 3
-"""The exit code where the application could not start up, as uvicorn and gunicorn have it."""
-
-SHUTDOWN_FAILURE = 1
-"""The exit code where something could not be closed."""
 
 CLEANUP = 0.5
 """Seconds before the end of the graceful timeout at which requests are given up.
@@ -54,9 +51,6 @@ Their views are cancelled then, and clean up while every resource still works.
 GRACE = 1.0
 """Seconds after the end of the graceful timeout for what ignores that it was given up."""
 
-PATIENCE = 5.0
-"""Seconds that the process has to end when its lifespan has: threads may still be running."""
-
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)
 )
@@ -64,7 +58,7 @@ STOP_SIGNALS = tuple(
 
 
 class OrderlyStop:
-    """Be inside while the lifespan runs: the process stops at any OS signal, and with its parent.
+    """Be inside while the lifespan runs: the process stops at OS signals, and with its supervisor.
 
     A stopped worker ends with exit code 0, for which hypercorn starts another one, unless it stops
     altogether.
@@ -75,7 +69,6 @@ class OrderlyStop:
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._handled: list[int] = []
-        self._parent = multiprocessing.parent_process()
 
     def __enter__(self) -> None:
         self._task = _current_task()
@@ -83,8 +76,7 @@ class OrderlyStop:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._handle)
                 self._handled.append(number)
-        if self._parent is not None and sys.platform != "win32":
-            self._loop.add_reader(self._parent.sentinel, self._parent_ended)
+        self._end_watch = watch_supervisor(logger, self._wanted.set)
         self._watch = self._loop.create_task(self._watch_server(), name="watch of the server")
 
     def __exit__(
@@ -102,9 +94,8 @@ class OrderlyStop:
         self._watch.cancel()
         for number in self._handled:
             signal.signal(number, signal.SIG_IGN)
-        if self._parent is not None and sys.platform != "win32":
-            self._loop.remove_reader(self._parent.sentinel)
-        end_process(after=PATIENCE)
+        self._end_watch()
+        end_process(logger)
         if isinstance(exception, LifespanFailureError):
             logger.error("%s", exception)
             self._task.add_done_callback(_retrieve)
@@ -114,13 +105,6 @@ class OrderlyStop:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._loop.call_soon_threadsafe(self._wanted.set)
-
-    def _parent_ended(self) -> None:
-        """Stop with the parent: nobody else is there to stop this worker."""
-        assert self._parent is not None
-        self._loop.remove_reader(self._parent.sentinel)
-        logger.error("The parent [%s] has ended, and so does this worker.", self._parent.pid)
-        self._wanted.set()
 
     async def _watch_server(self) -> None:
         """Find out that the server stops, or stop it."""
@@ -176,25 +160,3 @@ def _tasks(name: str) -> list[asyncio.Task[Any]]:
 def _retrieve(task: asyncio.Task[Any]) -> None:
     """Keep asyncio from reporting what ends the process in any case."""
     task.exception()
-
-
-def end_process(*, after: float) -> None:
-    """End this process with an error if it has not ended *after* so many seconds.
-
-    Python waits at its end for the threads of executors, such as that of a synchronous view, and
-    nothing can stop a thread.
-    """
-
-    def end() -> None:
-        names = ", ".join(
-            thread.name
-            for thread in threading.enumerate()
-            if thread is not threading.main_thread() and not thread.daemon
-        )
-        logger.error("The process ends without its threads, which go on: %s", names or "none")
-        sys.stdout.flush()
-        os._exit(SHUTDOWN_FAILURE)
-
-    timer = threading.Timer(after, end)
-    timer.daemon = True
-    timer.start()

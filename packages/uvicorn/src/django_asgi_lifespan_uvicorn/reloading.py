@@ -11,6 +11,7 @@ django/core/servers/basehttp.py, ``run`` decides what ``DevelopmentServer`` look
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -23,9 +24,13 @@ from typing import Any, NoReturn
 
 from django.utils import autoreload
 
-from .stopping import SAME_STOP, end_process, stop_signals
+from django_asgi_lifespan.process import SAME_STOP, end_process
+
+from .stopping import stop_signals
 
 __all__ = ("run_with_reloader",)
+
+logger = logging.getLogger("uvicorn.error")
 
 _LEASH = "DJANGO_ASGI_LIFESPAN_LEASH"
 """The environment variable with the file descriptor of a pipe, which is closed with the parent."""
@@ -83,7 +88,7 @@ def _supervise() -> NoReturn:
             child.terminate()
         code = child.wait()
     # A child that was stopped while it imported the project has died of the OS signal.
-    sys.exit(0 if is_stopped and code < 0 else code)
+    sys.exit(0 if is_stopped and (code < 0 or code == _RELOAD) else code)
 
 
 class _Child:
@@ -111,7 +116,7 @@ class _Child:
             self._is_closing = True
             self._stop()
         code = 0 if self._told_at is not None else code
-        end_process(after=_PATIENCE, code=code)
+        end_process(logger, after=_PATIENCE, code=code)
         sys.exit(code)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -45,19 +45,18 @@ from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
-from .stopping import PATIENCE, end_process, find_server, is_main_thread, orderly_stop
+from django_asgi_lifespan.process import SHUTDOWN_FAILURE, end_process
+
+from .stopping import find_server, is_main_thread, orderly_stop
 
 if TYPE_CHECKING:
     from uvicorn.supervisors.basereload import BaseReload as ChangeReload
 else:  # one of two classes, as the packages that are installed allow
     from uvicorn.supervisors import ChangeReload
 
-__all__ = ("SHUTDOWN_FAILURE", "Config", "Lifespan", "Reloader", "Server", "Supervisor", "run")
+__all__ = ("Config", "Lifespan", "Reloader", "Server", "Supervisor", "run")
 
 logger = logging.getLogger("uvicorn.error")
-
-SHUTDOWN_FAILURE = 1
-"""The exit code where something could not be closed."""
 
 
 class Lifespan(LifespanOn):
@@ -77,9 +76,8 @@ class Lifespan(LifespanOn):
             if isinstance(self.config, Config):
                 self.config.is_ending = True
         if is_main_thread():
-            end_process(
-                after=PATIENCE, code=STARTUP_FAILURE if self.startup_failed else SHUTDOWN_FAILURE
-            )
+            code = STARTUP_FAILURE if self.startup_failed else SHUTDOWN_FAILURE
+            end_process(logger, code=code)
 
     async def startup(self) -> None:
         await super().startup()

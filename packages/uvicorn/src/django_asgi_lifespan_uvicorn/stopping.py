@@ -6,13 +6,10 @@ What it relies on in uvicorn is listed in ``server.py``.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
+import functools
 import logging
-import multiprocessing
-import os
 import signal
-import sys
 import threading
 import time
 from contextlib import AbstractContextManager
@@ -23,13 +20,12 @@ import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import HANDLED_SIGNALS
 
+from django_asgi_lifespan.process import SAME_STOP, watch_supervisor
 from django_asgi_lifespan.state import announce_stopping
 
 __all__ = (
     "GRACE",
-    "SAME_STOP",
     "OrderlyStop",
-    "end_process",
     "find_server",
     "is_main_thread",
     "orderly_stop",
@@ -38,17 +34,8 @@ __all__ = (
 
 logger = logging.getLogger("uvicorn.error")  # the one that uvicorn's log configuration shows
 
-SAME_STOP = 0.5
-"""Seconds in which further OS signals tell of the same stop, not of more haste.
-
-A program that runs the server sends it SIGTERM at Ctrl+C, while the terminal sends SIGINT.
-"""
-
 GRACE = 1.0
 """Seconds that requests have to end, when they were given up, while every resource still works."""
-
-PATIENCE = 5.0
-"""Seconds that the process has to end, when its lifespan has: threads may still be running."""
 
 _TICK = 0.1
 """Seconds between two looks at the server; uvicorn's own main loop takes as many."""
@@ -103,26 +90,6 @@ def orderly_stop(
     return OrderlyStop(server, lifespan, exits=exits)
 
 
-def end_process(*, after: float, code: int = 1) -> None:
-    """End this process with *code* if threads keep it from ending *after* so many seconds.
-
-    Python waits at its end for the threads of executors, such as that of a synchronous view, and
-    nothing can stop a thread. It calls its exit handlers when it has waited.
-    """
-
-    def end() -> None:
-        known = (threading.main_thread(), timer)
-        names = [thread.name for thread in threading.enumerate() if thread not in known]
-        logger.error("The process does not wait for its threads: %s.", ", ".join(names))
-        sys.stdout.flush()
-        os._exit(code)
-
-    timer = threading.Timer(after, end)
-    timer.daemon = True
-    timer.start()
-    atexit.register(timer.cancel)
-
-
 class OrderlyStop(AbstractContextManager[None]):
     """Takes over the OS signals of a server; the first stops it, and a real second one hastens it.
 
@@ -139,21 +106,20 @@ class OrderlyStop(AbstractContextManager[None]):
         self._since: float | None = None
         self._announced = False
         self._handlers: dict[int, Any] = {}
-        self._parent = multiprocessing.parent_process()
 
     def __enter__(self) -> None:
         # Both signals came while the application was imported: there was nothing to hasten.
         self._server.force_exit = False
         for number in stop_signals() if is_main_thread() else ():
             self._handlers[number] = signal.signal(number, self._handle)
-        if self._parent is not None and sys.platform != "win32":
-            self._loop.add_reader(self._parent.sentinel, self._parent_ended)
+        self._end_watch = watch_supervisor(
+            logger, functools.partial(signal.raise_signal, signal.SIGTERM)
+        )
         self._watch = self._loop.create_task(self._watch_server(), name="watch of the server")
 
     def __exit__(self, *details: object) -> None:
         self._watch.cancel()
-        if self._parent is not None and sys.platform != "win32":
-            self._loop.remove_reader(self._parent.sentinel)
+        self._end_watch()
         for number, handler in self._handlers.items():
             if signal.getsignal(number) == self._handle:
                 signal.signal(number, handler)
@@ -171,13 +137,6 @@ class OrderlyStop(AbstractContextManager[None]):
         else:
             self._handlers[number](number, frame)
         self._loop.call_soon_threadsafe(self._announce)
-
-    def _parent_ended(self) -> None:
-        """Stop with the supervisor: nobody else is there to stop this worker."""
-        assert self._parent is not None
-        self._loop.remove_reader(self._parent.sentinel)
-        logger.error("The supervisor [%s] has ended, and so does this worker.", self._parent.pid)
-        signal.raise_signal(signal.SIGTERM)
 
     async def _watch_server(self) -> None:
         """Find out that the server stops for another reason, such as its limit of requests."""

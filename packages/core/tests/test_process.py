@@ -1,0 +1,133 @@
+"""The end of a server's process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import queue
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from django_asgi_lifespan.process import STARTUP_FAILURE, end_process, watch_supervisor
+
+DEADLINE = 30.0
+
+logger = logging.getLogger("tests")
+
+
+def run(script: str) -> tuple[int, str]:
+    """Return the exit code and the output of a process that ran *script*, and of its children."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.process
+def test_a_thread_does_not_keep_the_process_from_ending() -> None:
+    """The exit code is the one that was asked for, and the log names the thread."""
+    script = """if True:
+        import logging, threading
+        from django_asgi_lifespan.process import end_process
+        logging.basicConfig(format="%(message)s")
+        threading.Thread(target=threading.Event().wait, name="stuck").start()
+        threading.Thread(target=threading.Event().wait, name="harmless", daemon=True).start()
+        end_process(logging.getLogger(), after=0.1, code=3)
+    """
+    assert run(script) == (3, "The process ends without its threads, which go on: stuck\n")
+
+
+@pytest.mark.process
+def test_exit_handlers_have_all_the_time_that_they_need() -> None:
+    """Only threads are not waited for."""
+    script = """if True:
+        import atexit, logging, threading
+        from django_asgi_lifespan.process import end_process
+        def last():
+            threading.Event().wait(0.5)
+            print("done")
+        atexit.register(last)
+        end_process(logging.getLogger(), after=0.1)
+    """
+    assert run(script) == (0, "done\n")
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform == "win32", reason="there, supervisors are not watched")
+def test_a_worker_stops_with_its_supervisor() -> None:
+    """Even if that one is killed."""
+    script = """if True:
+        import asyncio, logging, multiprocessing, os, signal
+        from django_asgi_lifespan.process import watch_supervisor
+        async def serve():
+            stopped = asyncio.Event()
+            logging.basicConfig(format="%(message)s")
+            end_watch = watch_supervisor(logging.getLogger(), stopped.set)
+            os.kill(os.getppid(), signal.SIGKILL)
+            await stopped.wait()
+            end_watch()
+            print("stopped")
+        def work():
+            asyncio.run(serve())
+        multiprocessing.get_context("fork").Process(target=work).start()
+    """
+    code, output = run(script)
+    assert code == -9
+    said, stopped = output.splitlines()
+    assert said.startswith("The supervisor [")
+    assert said.endswith("] has ended, and so does this worker.")
+    assert stopped == "stopped"
+
+
+# The same without processes of their own, in which no coverage is measured.
+
+
+def test_threads_that_go_on_are_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``os._exit()`` is a fake, because it would end the tests."""
+    codes: queue.SimpleQueue[int] = queue.SimpleQueue()
+    monkeypatch.setattr(os, "_exit", codes.put)
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait, name="stuck")
+    thread.start()
+    try:
+        end_process(logger, after=0.01, code=STARTUP_FAILURE)
+        assert codes.get(timeout=DEADLINE) == STARTUP_FAILURE
+    finally:
+        release.set()
+        thread.join()
+    assert "stuck" in caplog.messages[0]
+
+
+@pytest.mark.real_clock
+async def test_a_supervisor_that_ends_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a fake, because the tests have none."""
+    read, write = os.pipe()
+    supervisor = SimpleNamespace(sentinel=read, pid=42)
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: supervisor)
+    stopped = asyncio.Event()
+    end_watch = watch_supervisor(logger, stopped.set)
+    os.close(write)
+    await asyncio.wait_for(stopped.wait(), DEADLINE)
+    end_watch()
+    os.close(read)
+    assert caplog.messages == ["The supervisor [42] has ended, and so does this worker."]
+
+
+async def test_a_process_without_a_supervisor_watches_none() -> None:
+    """There is nothing to end either."""
+    watch_supervisor(logger, lambda: pytest.fail("nothing has ended"))()
