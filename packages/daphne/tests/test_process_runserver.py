@@ -32,6 +32,14 @@ async def supplier():
     yield
 """
 
+IMPORTED_SLOWLY = """
+import os
+from project import journal
+
+if "RUN_MAIN" in os.environ:  # Django sets it in the process that serves
+    journal.block("import")
+"""
+
 
 @pytest.fixture(params=["daphne", OURS], ids=["daphne's", "ours"])
 def apps(request: pytest.FixtureRequest) -> str:
@@ -168,6 +176,19 @@ def test_stop_during_the_startup_closes_what_is_open(runserver: Start) -> None:
         server.stop("Ctrl+C")
         assert server.wait() == 0
         assert server.story() == [*STARTED[:3], "cache stuck", "cache cancelled", *STOPPED[4:]]
+
+
+@pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
+def test_stop_while_the_project_is_imported_starts_nothing(
+    runserver: Start, stop: str, tmp_path: Path
+) -> None:
+    """There is nothing to close."""
+    (tmp_path / "changing" / "__init__.py").write_text(IMPORTED_SLOWLY)
+    with runserver(apps=OURS) as server:
+        server.wait_for("import blocked")
+        server.stop(stop)
+        assert server.wait() == 0
+        assert server.story() == ["import blocked"]
 
 
 def test_noasgi_is_djangos_own(runserver: Start) -> None:

@@ -75,8 +75,13 @@ class _Reloader:
         command = autoreload.get_child_arguments()
         while True:
             self._child = subprocess.Popen(command, env=environment, close_fds=False)
+            if self._is_told:  # while this child was started, and the one before had ended
+                self._child.terminate()
             code = self._child.wait()
-            if code != RELOAD or self._is_told:
+            # A child that is told while it imports the project dies of the OS signal.
+            if self._is_told and (code < 0 or code == RELOAD):
+                return 0
+            if code != RELOAD:
                 return code
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
