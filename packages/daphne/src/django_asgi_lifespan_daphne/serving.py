@@ -209,7 +209,7 @@ class ServedApplication:
 
     async def _give_up(self, number: int) -> None:
         logger.warning("Giving up %d requests in flight.", number)
-        # Django cancels a view when its client has gone, but not when it is cancelled itself.
+        # From Django 5.0 to 6.0, its handler cancels a view only when the client has gone.
         for connection in list(self._server.connections):
             if isinstance(connection, WebRequest):
                 transport: Any = connection.transport

@@ -36,7 +36,10 @@ REQUEST = "_future_watcher_wrapper.<locals>.future_watcher"
 """The name of the coroutine function of the task that a request has."""
 
 VIEW = "ASGIHandler.handle.<locals>.process_request"
-"""The name of that of the task that Django has a view in, since Django 5.0."""
+"""The name of that of the task that a view has from Django 5.0 to 6.0.
+
+With other releases of Django it runs in the task of the request.
+"""
 
 DRAIN_SHARE = 0.6
 """The part of ``--workers-kill-timeout`` that requests get; the lifespan gets the rest."""

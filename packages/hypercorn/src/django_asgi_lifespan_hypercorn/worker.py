@@ -127,9 +127,10 @@ class OrderlyStop:
         """Let the requests in flight end as if their clients had gone.
 
         Cancelling their tasks, as hypercorn does at the end of the graceful timeout, would leave
-        the views running: Django's handler cancels a view when its client has gone, but not when
-        it is cancelled itself (``ASGIHandler.handle``, django/core/handlers/asgi.py). And from
-        Python 3.12 on hypercorn waits for connections without a limit (asyncio/run.py:166).
+        the views running: from Django 5.0 to 6.0 its handler cancels a view when the client has
+        gone, but not when it is cancelled itself (``ASGIHandler.handle``,
+        django/core/handlers/asgi.py). And from Python 3.12 on hypercorn waits for connections
+        without a limit (asyncio/run.py:166).
         """
         if connections := _tasks(CONNECTION):
             logger.warning("Giving up connections with requests in flight: %d.", len(connections))

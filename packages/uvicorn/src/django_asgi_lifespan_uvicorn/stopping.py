@@ -190,9 +190,9 @@ class OrderlyStop(AbstractContextManager[None]):
         """Let the requests in flight end, first as if their clients had gone.
 
         Cancelling their tasks, as uvicorn does (uvicorn/server.py:307), would leave the views
-        running: since Django 5.0 its handler cancels a view when the client has gone, but not when
-        it is cancelled itself (``ASGIHandler.handle``, django/core/handlers/asgi.py). What does
-        not heed its client is cancelled all the same, and then waited for no more.
+        running: from Django 5.0 to 6.0 its handler cancels a view when the client has gone, but not
+        when it is cancelled itself (``ASGIHandler.handle``, django/core/handlers/asgi.py). What
+        does not heed its client is cancelled all the same, and then waited for no more.
         """
         state = self._server.server_state
         if not (state.connections or state.tasks):
