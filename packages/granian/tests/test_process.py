@@ -166,6 +166,19 @@ def test_request_that_never_ends_leaves_time_to_close(granian: Start) -> None:
         assert "Killing worker" not in server.output()
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="granian does without from 3.12 on")
+def test_everything_closes_although_rust_tasks_cannot_be_found(granian: Start) -> None:
+    """The request itself is left to granian."""
+    options = ["--workers-kill-timeout", "5", "--task-impl", "rust"]
+    with granian("chain", *options) as server:
+        server.wait_until_serving()
+        server.send("/held/")
+        server.wait_for("request held")
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert server.story() == [*STARTED, "request held", *STOPPED]
+
+
 def test_thread_without_end_does_not_hold_up_the_stop(granian: Start) -> None:
     """Everything is closed, and the process ends and names the thread."""
     with granian("chain") as server:

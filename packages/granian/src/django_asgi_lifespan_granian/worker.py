@@ -126,7 +126,12 @@ class OrderlyStop:
 
     def _give_up(self) -> None:
         """Cancel the requests in flight as Django does where a client has gone."""
-        requests = _tasks(REQUEST)
+        try:
+            requests = _tasks(REQUEST)
+        except RuntimeError:  # --task-impl rust, before Python 3.12: no task can be found
+            logger.warning("Giving up requests in flight.")
+            self._shut_down()
+            return
         if requests:
             logger.warning("Giving up requests in flight: %d.", len(requests))
             for task in _tasks(VIEW):
@@ -136,11 +141,15 @@ class OrderlyStop:
     def _cancel_requests(self) -> None:
         for task in _tasks(REQUEST):
             task.cancel()
-        self._loop.call_later(CLEANUP, self._shut_down)
+        self._loop.call_later(CLEANUP, self._shut_down_if_held_up)
+
+    def _shut_down_if_held_up(self) -> None:
+        """Begin the shutdown if granian waits for what cannot be cancelled, such as a thread."""
+        if _tasks(REQUEST):
+            self._shut_down()
 
     def _shut_down(self) -> None:
-        """Begin the shutdown if granian waits for what cannot be cancelled, such as a thread."""
-        if _tasks(REQUEST) and self._task is not None:
+        if self._task is not None:
             self._task.cancel()
 
 
@@ -149,7 +158,11 @@ def _wake_up() -> None:
 
 
 def _tasks(name: str) -> list[asyncio.Task[Any]]:
-    """Return the unfinished tasks of this event loop that run the coroutine function *name*."""
+    """Return the unfinished tasks of this event loop that run the coroutine function *name*.
+
+    Raises:
+        RuntimeError: there is a task of granian's that asyncio cannot list (_futures.py:24).
+    """
     return [
         task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == name
     ]
