@@ -27,7 +27,7 @@ bench-servers *options:
 test *options:
     python -X dev -m pytest "$@"
 
-# Run the core's tests on every pair of Python and Django (--quick: the lowest and the highest)
+# Run the core's tests on every pair of Python and Django, the adapters' on two (--quick: on two)
 [group('test')]
 test-versions *options:
     python -m tools.test_versions "$@"

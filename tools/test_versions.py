@@ -3,6 +3,9 @@
 Each pair has an environment of its own in .versions/, made when first needed, with the workspace's
 pinned versions of everything but Django. Tests that start server processes are left out. Each pair
 leaves its coverage data beside pyproject.toml, ready for `coverage combine`.
+
+The adapters' tests, without server processes too, run on the lowest and the highest Python: what
+they rely on in servers and in Django must be there.
 """
 
 import argparse
@@ -113,6 +116,20 @@ def test(pair: Pair) -> bool:
     return True
 
 
+def test_adapters(python: str, interpreter: str) -> bool:
+    """Whether the adapters' tests passed on this Python; prints one line, or all that was said."""
+    command = [pins.find_uv(), "run", "--python", interpreter, "python", "-m", "pytest", "packages"]
+    command += ["--ignore", "packages/core", "-m", "not process", "-p", "no:cacheprovider"]
+    place = str(ENVIRONMENTS / f"python{python}-adapters")
+    try:
+        said = run(*command, environment={"UV_PROJECT_ENVIRONMENT": place})
+    except subprocess.CalledProcessError as error:
+        print(f"{error.output}\nAdapters, Python {python}: failed", flush=True)
+        return False
+    print(f"Adapters, Python {python}: {said.strip().splitlines()[-1].strip('= ')}", flush=True)
+    return True
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the lowest and highest pair only")
@@ -135,6 +152,10 @@ def main() -> None:
     if not all(passed):
         sys.exit(f"{passed.count(False)} of {len(pairs)} pairs failed.")
     print(f"All {len(pairs)} pairs passed.")
+    ends = {pair.python: pair.interpreter for pair in (pairs[0], pairs[-1])}
+    passed = [test_adapters(*end) for end in ends.items()]
+    if not all(passed):
+        sys.exit(f"The adapters failed on {passed.count(False)} of {len(passed)} Pythons.")
 
 
 if __name__ == "__main__":
