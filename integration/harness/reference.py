@@ -1,6 +1,7 @@
 """The controls: a small server that keeps every row of the contract, and one that keeps none.
 
-``python reference.py APPLICATION PORT [--workers N] [--graceful S] [--max-requests N] [--null]``
+``python reference.py APPLICATION PORT [--workers N] [--graceful S] [--max-requests N]
+[--lifetime S] [--null]``
 
 With ``--null`` it never opens a lifespan, and hears no OS signal before it serves. If a probe that
 is required passes there, or fails without ``--null``, the probe is wrong, and no result counts.
@@ -165,6 +166,8 @@ class Worker:
         self._listener.setblocking(False)
         loop.add_reader(self._listener, self._accept)
         watch = asyncio.create_task(self._watch())
+        if self._options.lifetime:
+            loop.call_later(self._options.lifetime, self._stop.set)
         await self._stop.wait()
         watch.cancel()
         loop.remove_reader(self._listener)
@@ -362,6 +365,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--graceful", type=float, default=3)
     parser.add_argument("--max-requests", type=int)
+    parser.add_argument("--lifetime", type=float)
     parser.add_argument("--null", action="store_true")
     logging.basicConfig(level=logging.INFO)
     return Supervisor(parser.parse_args()).run()

@@ -23,6 +23,9 @@ SETTLED = 1.5
 REACTED = 15.0
 """Seconds that a server has to replace a worker, or to end, on a busy machine."""
 
+LIFETIME = 60.0
+"""Seconds that a worker lives at most where a target limits that: the least that granian takes."""
+
 Signals = tuple[tuple[signal.Signals, str], ...]
 """What is sent to whom, in this order, 20 ms apart."""
 
@@ -146,6 +149,11 @@ def _settle(launch: Launch) -> None:
     )
 
 
+def _linger(launch: Launch) -> None:
+    """Give the server the time to end, or to cut off what is held, before it is released."""
+    launch.waits(lambda: launch.code is not None, within=0.5)
+
+
 # Scenarios
 
 
@@ -189,7 +197,7 @@ def _stop_idle(signals: Signals, launch: Launch, processes: int, seen: dict[str,
 def _stop_importing(signals: Signals, launch: Launch, processes: int, seen: dict[str, Any]) -> None:
     launch.wait_for("application begun", times=processes)
     _send(launch, signals)
-    launch.waits(lambda: launch.code is not None, within=0.5)
+    _linger(launch)
     launch.release("import")
     launch.wait()
 
@@ -197,7 +205,7 @@ def _stop_importing(signals: Signals, launch: Launch, processes: int, seen: dict
 def _stop_starting(signals: Signals, launch: Launch, processes: int, seen: dict[str, Any]) -> None:
     _reach(launch, "dependent opening", processes)
     _send(launch, signals)
-    launch.waits(lambda: launch.code is not None, within=0.5)
+    _linger(launch)
     launch.release("startup")
     launch.wait()
 
@@ -208,6 +216,8 @@ def _stop_busy(signals: Signals, launch: Launch, processes: int, seen: dict[str,
     launch.wait_for("held request begun")
     _send(launch, signals)
     _settle(launch)
+    if processes > 1:  # the idle ones end first, and the server may then end this one, too
+        _linger(launch)
     launch.release("request")
     seen["held"] = request.answer(within=STOP_DEADLINE)
     launch.wait()
@@ -240,6 +250,8 @@ def _stop_streaming(launch: Launch, processes: int, seen: dict[str, Any]) -> Non
     launch.wait_for("stream begun")
     launch.signal(TERM)
     _settle(launch)
+    if processes > 1:  # the idle ones end first, and the server may then end this one, too
+        _linger(launch)
     launch.release("request")
     seen["held"] = request.answer(within=STOP_DEADLINE)
     launch.wait()
@@ -251,7 +263,7 @@ def _stop_closing(signals: Signals, launch: Launch, processes: int, seen: dict[s
     _send(launch, signals[:1])
     launch.waits(lambda: launch.journal.find("dependent closing"), within=SETTLED)
     _send(launch, signals[1:])
-    launch.waits(lambda: launch.code is not None, within=0.5)
+    _linger(launch)
     launch.release("shutdown")
     launch.wait()
 
@@ -276,11 +288,11 @@ def _fail_to_start(launch: Launch, processes: int, seen: dict[str, Any]) -> None
     seen["ended"] = launch.code is not None
 
 
-def _recycle(launch: Launch, processes: int, seen: dict[str, Any]) -> None:
-    """Send more requests than a worker serves, to a server that replaces it."""
+def _recycle(launch: Launch, processes: int, seen: dict[str, Any], *, age: float = 0.0) -> None:
+    """Send more requests than a worker serves, or let it get to its *age*: it is replaced."""
     _serve(launch, processes)
     seen["statuses"] = [launch.get("/").status for _ in range(12)]
-    launch.waits(lambda: len(launch.journal.workers) > processes, within=REACTED)
+    launch.waits(lambda: len(launch.journal.workers) > processes, within=age + REACTED)
     launch.waits(lambda: launch.get("/").status == 200, within=START_DEADLINE)
     _wait_for_closed_ones(launch)
     seen["replaced"] = len(launch.journal.workers) > processes
@@ -435,6 +447,11 @@ SCENARIOS: dict[str, Scenario] = {
         graceful=6,
         **_behave(SHUTDOWN="slow", SLOW="4"),
     ),
+    "recycle-lifetime": Scenario(
+        drive=functools.partial(_recycle, age=LIFETIME),
+        needs=frozenset({"lifetime", "supervisor"}),
+        slow=True,
+    ),
     "hup": _stop(_replace, (HUP, "main")),
     "term-worker": _stop(_replace, (TERM, "worker"), needs=_SUPERVISED),
     "kill-worker": _stop(_replace, (signal.SIGKILL, "worker"), needs=_SUPERVISED),
@@ -465,6 +482,7 @@ _WORKERS = frozenset(SCENARIOS) - {
     "shutdown-exits",
     "term-stream",
     "recycle-slow",
+    "recycle-lifetime",
     "port-in-use",
 }
 PLAYS: dict[str, frozenset[str]] = {

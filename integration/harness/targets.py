@@ -53,7 +53,7 @@ def _target(name: str, setup: str, way: dict[str, Any]) -> Target:
     extra = f"{OURS}[{way['server']}]" if setup in {"hooks", "adapter"} else OURS
     packages = [*way["packages"], *([] if setup == "alone" else [extra])]
     options: dict[str, tuple[str, ...]] = {
-        key: tuple(way[key]) for key in ("max_requests", "timeout") if key in way
+        key: tuple(way[key]) for key in ("max_requests", "lifetime", "timeout") if key in way
     }
     capabilities: set[str] = {
         key for key in ("supervisor", "reload", "scales", "trio") if way.get(key)
