@@ -51,8 +51,8 @@ def end_process(
 
     def end() -> None:
         others = {*threading.enumerate()} - {threading.main_thread()}
-        names = sorted(thread.name for thread in others if not thread.daemon)
-        logger.error("The process ends without its threads, which go on: %s", ", ".join(names))
+        names = ", ".join(sorted(thread.name for thread in others if not thread.daemon))
+        logger.error("The process ends without its threads, which go on: %s", names or "none")
         sys.stdout.flush()
         os._exit(code)
 
