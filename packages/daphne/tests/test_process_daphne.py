@@ -70,7 +70,7 @@ def test_a_real_second_ctrl_c_gives_up_requests_alone(daphne: Start) -> None:
 
         def press_again() -> bool:
             server.stop("Ctrl+C")
-            return "Giving up 1 requests in flight." in server.output()
+            return "Giving up requests in flight: 1." in server.output()
 
         server.until(press_again, "the request to be given up")
         with pytest.raises(CUT_OFF):
@@ -179,7 +179,7 @@ def test_a_request_that_never_ends_is_given_up(daphne: Start, patience: str) -> 
             "stream closed with hub",
             "hub closed",
         ]
-        assert "Giving up 1 requests in flight." in server.output()
+        assert "Giving up requests in flight: 1." in server.output()
         assert TRACEBACK not in server.output()
 
 

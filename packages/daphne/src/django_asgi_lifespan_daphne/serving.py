@@ -199,7 +199,7 @@ class ServedApplication:
         requests = self._requests()
         if requests and self._patience:
             logger.info(
-                "Waiting at most %g s for %d requests in flight.", self._patience, len(requests)
+                "Waiting at most %g s for requests in flight: %d.", self._patience, len(requests)
             )
         await self._wait_for_requests(self._patience)
         self._is_hurried = False
@@ -208,7 +208,7 @@ class ServedApplication:
         self._server.application_checker()  # it logs what has failed, once a second
 
     async def _give_up(self, number: int) -> None:
-        logger.warning("Giving up %d requests in flight.", number)
+        logger.warning("Giving up requests in flight: %d.", number)
         # From Django 5.0 to 6.0, its handler cancels a view only when the client has gone.
         for connection in list(self._server.connections):
             if isinstance(connection, WebRequest):
