@@ -23,7 +23,8 @@ django_settings.configure(
 )
 django.setup()
 
-from django_asgi_lifespan import adapters, state  # noqa: E402
+from django_asgi_lifespan import state  # noqa: E402
+from django_asgi_lifespan.adapters import discovery  # noqa: E402
 from django_asgi_lifespan.resources import registry  # noqa: E402
 from django_asgi_lifespan.signals import (  # noqa: E402
     asgi_lifespan,
@@ -58,7 +59,7 @@ def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     The adapters that happen to be installed stay out, too.
     """
-    monkeypatch.setattr(adapters, "SERVERS", ())
+    monkeypatch.setattr(discovery, "SERVERS", ())
     monkeypatch.setattr(registry, "_declared", {})
     for signal in (asgi_lifespan, asgi_startup, asgi_stopping, asgi_shutdown):
         monkeypatch.setattr(signal, "receivers", [])

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from django_asgi_lifespan import AdapterError, StartupFailedError, adapters, resource
+from django_asgi_lifespan import AdapterError, StartupFailedError, resource
+from django_asgi_lifespan.adapters import discovery
 from django_asgi_lifespan.asgi import LifespanApplication, get_asgi_application
 from django_asgi_lifespan.driver import LifespanDriver
 
@@ -48,7 +49,7 @@ HOOKS = """
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the server's module loaded in this process."""
-    monkeypatch.setattr(adapters, "SERVERS", ("imaginary",))
+    monkeypatch.setattr(discovery, "SERVERS", ("imaginary",))
     monkeypatch.setitem(sys.modules, "imaginary", types.ModuleType("imaginary"))
 
 
@@ -150,7 +151,7 @@ def test_the_adapter_of_a_server_that_is_not_loaded_is_not_imported(
     monkeypatch: pytest.MonkeyPatch, write: Write
 ) -> None:
     """So nobody pays for it."""
-    monkeypatch.setattr(adapters, "SERVERS", ("imaginary",))
+    monkeypatch.setattr(discovery, "SERVERS", ("imaginary",))
     journal = write()
     get_asgi_application()
     assert journal == []
@@ -179,7 +180,7 @@ async def test_a_broken_adapter_is_an_error_with_the_remedy(write: Write) -> Non
     """When the application is made, and at the startup where the server is loaded only then."""
     application: Any = None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adapters, "SERVERS", ())
+        patch.setattr(discovery, "SERVERS", ())
         application = get_asgi_application()
     write("import a_module_that_is_not_there")
     message = (

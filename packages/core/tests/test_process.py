@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from django_asgi_lifespan.process import STARTUP_FAILURE, end_process, watch_supervisor
+from django_asgi_lifespan.adapters import STARTUP_FAILURE, exit_despite_threads, watch_supervisor
 
 DEADLINE = 30.0
 
@@ -39,11 +39,11 @@ def test_a_thread_does_not_keep_the_process_from_ending() -> None:
     """The exit code is the one that was asked for, and the log names the thread."""
     script = """if True:
         import logging, threading
-        from django_asgi_lifespan.process import end_process
+        from django_asgi_lifespan.adapters import exit_despite_threads
         logging.basicConfig(format="%(message)s")
         threading.Thread(target=threading.Event().wait, name="stuck").start()
         threading.Thread(target=threading.Event().wait, name="harmless", daemon=True).start()
-        end_process(logging.getLogger(), after=0.1, code=3)
+        exit_despite_threads(logging.getLogger(), after=0.1, code=3)
     """
     assert run(script) == (3, "The process ends without its threads, which go on: stuck\n")
 
@@ -53,12 +53,12 @@ def test_exit_handlers_have_all_the_time_that_they_need() -> None:
     """Only threads are not waited for."""
     script = """if True:
         import atexit, logging, threading
-        from django_asgi_lifespan.process import end_process
+        from django_asgi_lifespan.adapters import exit_despite_threads
         def last():
             threading.Event().wait(0.5)
             print("done")
         atexit.register(last)
-        end_process(logging.getLogger(), after=0.1)
+        exit_despite_threads(logging.getLogger(), after=0.1)
     """
     assert run(script) == (0, "done\n")
 
@@ -69,7 +69,7 @@ def test_a_worker_stops_with_its_supervisor() -> None:
     """Even if that one is killed."""
     script = """if True:
         import asyncio, logging, multiprocessing, os, signal
-        from django_asgi_lifespan.process import watch_supervisor
+        from django_asgi_lifespan.adapters import watch_supervisor
         async def serve():
             stopped = asyncio.Event()
             logging.basicConfig(format="%(message)s")
@@ -103,7 +103,7 @@ def test_threads_that_go_on_are_named(
     thread = threading.Thread(target=release.wait, name="stuck")
     thread.start()
     try:
-        end_process(logger, after=0.01, code=STARTUP_FAILURE)
+        exit_despite_threads(logger, after=0.01, code=STARTUP_FAILURE)
         assert codes.get(timeout=DEADLINE) == STARTUP_FAILURE
     finally:
         release.set()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import django
 
-from . import adapters
+from .adapters.discovery import application_made
 from .gate import LifespanGate
 from .handler import LifespanASGIHandler
 from .resources import discover
@@ -40,7 +40,7 @@ class LifespanApplication:
         self._application = application
         self._gate = LifespanGate()
         discover()
-        adapters.application_made(self)
+        application_made(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope: ``lifespan`` here, anything else by the application."""

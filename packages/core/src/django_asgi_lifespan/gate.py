@@ -9,13 +9,13 @@ import weakref
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from . import adapters, state
+from . import state
 
 if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when one begins
     from .project import ProjectLifespan
     from .protocol import Application, Receive, Scope, Send
     from .sockets import OpenSockets
-    from .state import Phase
+    from .state import Lifespan
 
 __all__ = ("LifespanGate",)
 
@@ -75,17 +75,18 @@ class LifespanGate:
         from .project import ProjectLifespan
         from .protocol import speak_lifespan
 
-        stack = ExitStack()
+        adapters = ExitStack()
         lifespan = ProjectLifespan(
             scope,
+            adapters=adapters,
             application=outermost,
-            prepare=lambda: adapters.enter_lifespan(stack, receive),
-            drain=self._sockets.close,
+            receive=receive,
+            close_websockets=self._sockets.close,
         )
         self._latest = self._by_loop[loop] = lifespan
         self.is_open = False
         try:
-            with stack:
+            with adapters:
                 await speak_lifespan(receive, send, lifespan)
         finally:
             self.is_open = False
@@ -100,7 +101,7 @@ class LifespanGate:
         latest = self._by_loop.get(loop, self._latest)
         if latest is None:
             self._warn_once()
-        elif latest.lifespan.phase in _CLOSED_TO.get(scope["type"], ()):
+        elif _is_closed(latest.lifespan, scope["type"]):
             await _refuse(scope, receive, send)
             return False
         if "state" not in scope:
@@ -132,11 +133,15 @@ class LifespanGate:
             )
 
 
-_CLOSED_TO: dict[str, tuple[Phase, ...]] = {
-    "http": ("starting", "failed"),
-    # Those that are open are being closed, and a new one would not be told.
-    "websocket": ("starting", "failed", "stopping"),
-}
+def _is_closed(lifespan: Lifespan, scope_type: str) -> bool:
+    """Return whether *lifespan* keeps requests of this type out.
+
+    From the notice of the stop on, open WebSockets are being closed, and nobody would tell a new
+    one.
+    """
+    if scope_type == "websocket" and lifespan.stopping.is_set():
+        return lifespan.phase != "stopped"
+    return scope_type in ("http", "websocket") and lifespan.phase in ("starting", "failed")
 
 
 def _find_loop() -> asyncio.AbstractEventLoop | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 
-from . import adapters
+from .adapters.discovery import application_made
 from .gate import LifespanGate
 from .resources import discover
 
@@ -47,7 +47,7 @@ class LifespanASGIHandler(ASGIHandler):
         self._gate = LifespanGate()
         if apps.ready:
             discover()
-            adapters.application_made(self)
+            application_made(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope: HTTP and what nobody knows by Django's own handler, the rest here."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
+from .adapters.discovery import enter_lifespan
 from .conf import lifespan_settings
 from .errors import ReceiverError, StartupFailedError, describe
-from .protocol import Scope
+from .protocol import Receive, Scope
 from .resources import Manager, discover, registry
 from .signals import (
     asgi_lifespan,
@@ -22,7 +24,7 @@ from .signals import (
     send_shutdown,
     send_startup,
 )
-from .state import Lifespan, drain_nothing
+from .state import Lifespan, no_websockets
 from .supervisor import Supervisor
 
 __all__ = ("ProjectLifespan", "registered")
@@ -37,34 +39,34 @@ def registered() -> str:
     return ", ".join([*registry.names(), *([f"{receivers} signal receivers"] if receivers else [])])
 
 
-def _prepare_nothing() -> None:
-    """Stand for what has nothing to prepare."""
-
-
 class ProjectLifespan:
     """An async context manager inside of which the project's resources run; to be used once.
 
     Args:
         scope: the lifespan scope. Its ``state``, made if there is none, mirrors ours after the
             startup; what others put there before that is taken over.
+        adapters: gets the context managers of the adapters at the startup. The caller closes it
+            when the server has the answer to the shutdown. Without it, no adapter is asked.
         application: what functions that take the application get.
-        prepare: called before anything else at the startup, which fails if it raises.
-        drain: awaited at the shutdown, after the notice of it and before anything is stopped.
+        receive: the callable that the server passed with the scope; None without a server.
+        close_websockets: awaited at the shutdown, after the notice of it and before anything is
+            stopped.
     """
 
     def __init__(
         self,
         scope: Scope,
         *,
+        adapters: ExitStack | None = None,
         application: object = None,
-        prepare: Callable[[], None] = _prepare_nothing,
-        drain: Callable[[], Awaitable[None]] = drain_nothing,
+        receive: Receive | None = None,
+        close_websockets: Callable[[], Coroutine[Any, Any, None]] = no_websockets,
     ) -> None:
         scope.setdefault("state", {})
-        self.lifespan = Lifespan(application)
+        self.lifespan = Lifespan(application, receive=receive)
+        self.lifespan.close_websockets = close_websockets
         self._scope = scope
-        self._prepare = prepare
-        self.lifespan.drain = drain
+        self._adapters = adapters
 
     async def __aenter__(self) -> dict[str, Any]:
         """Start everything, and return the state.
@@ -102,7 +104,8 @@ class ProjectLifespan:
         state = self.lifespan.state
         state.update(self._scope["state"])
         try:
-            self._prepare()
+            if self._adapters is not None:
+                enter_lifespan(self._adapters, self.lifespan)
             discover()
             settings = lifespan_settings()
             collected = await send_startup(asgi_lifespan, scope=self._scope, state=state)
@@ -161,7 +164,7 @@ class _Announcement:
         self._lifespan.announce_stopping = self._announce_stopping
         yield
         failures: list[str] = []
-        for step in (self._notify, self._lifespan.drain, self._say_goodbye):
+        for step in (self._notify, self._lifespan.close_websockets, self._say_goodbye):
             try:
                 await step()
             except ReceiverError as error:

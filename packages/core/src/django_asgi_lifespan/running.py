@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from .errors import LifespanFailedError
@@ -31,8 +31,9 @@ async def run_lifespan() -> AsyncGenerator[dict[str, Any]]:
         StartupFailedError: something failed to start; nothing is left open.
         ShutdownFailedError: something failed to stop; everything had its turn all the same.
     """
-    async with ProjectLifespan({"type": "lifespan"}) as state:
-        yield state
+    with ExitStack() as adapters:
+        async with ProjectLifespan({"type": "lifespan"}, adapters=adapters) as state:
+            yield state
 
 
 class RunningLifespan:

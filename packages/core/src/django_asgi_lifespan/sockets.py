@@ -18,6 +18,8 @@ SERVICE_RESTART = 1012
 
 REASON = "The server restarts."
 
+CLOSE = {"type": "websocket.close", "code": SERVICE_RESTART, "reason": REASON}
+
 HELD_UP = 0.1
 """Seconds after which the application no longer waits for messages of a WebSocket to be closed.
 
@@ -70,6 +72,8 @@ class _Socket:
         self._receive = receive
         self._send = send
         self._open = False
+        self._is_told = False
+        self._is_refused = False
         self._receiver: asyncio.Task[Any] | None = None
         self._interrupted = False
 
@@ -88,17 +92,22 @@ class _Socket:
             self._receiver = None
 
     async def send(self, message: Message) -> None:
-        """Pass on what the application sends."""
+        """Pass on a message of the application; refuse a WebSocket that it accepts too late."""
+        if self._is_refused:
+            return
+        if self._is_told and message["type"] == "websocket.accept":
+            self._is_refused = True
+            message = CLOSE
         if message["type"] in ("websocket.accept", "websocket.close"):
             self._open = message["type"] == "websocket.accept"
         await self._send(message)
 
     async def close(self) -> None:
         """Tell the client that the server restarts, if it has not been told."""
+        self._is_told = True
         if self._open:
             self._open = False
-            message = {"type": "websocket.close", "code": SERVICE_RESTART, "reason": REASON}
-            closing = asyncio.ensure_future(self._send(message))
+            closing = asyncio.ensure_future(self._send(CLOSE))
             try:
                 await asyncio.wait({closing}, timeout=HELD_UP)
                 if not closing.done() and self._receiver is not None:

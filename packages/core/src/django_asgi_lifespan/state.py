@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from .errors import ResourceUnavailableError
@@ -18,6 +18,8 @@ logger = logging.getLogger("django_asgi_lifespan")
 
 
 if TYPE_CHECKING:
+    from .protocol import Receive
+
     Phase = Literal["starting", "running", "stopping", "stopped", "failed"]
 
     class Named(Protocol):
@@ -53,20 +55,27 @@ if TYPE_CHECKING:
             ...
 
 
-async def drain_nothing() -> None:
-    """Stand for what has nothing to drain."""
+async def no_websockets() -> None:
+    """Close the WebSockets of a lifespan that serves none."""
 
 
 class Lifespan:
-    """One lifespan: its phase, its state, and the values of its resources while they run."""
+    """One lifespan: its phase, its state, and the values of its resources while they run.
 
-    def __init__(self, application: Any = None) -> None:
+    Attributes:
+        receive: the callable that the server passed with the lifespan scope; None without a server.
+        is_adapted: whether the adapter of a server was entered for it.
+    """
+
+    def __init__(self, application: Any = None, *, receive: Receive | None = None) -> None:
         self.application = application
+        self.receive = receive
+        self.is_adapted = False
         self.loop = asyncio.get_running_loop()
         self.phase: Phase = "starting"
         self.stopping = asyncio.Event()
         self.announce_stopping: Callable[[], object] = self.stopping.set
-        self.drain: Callable[[], Awaitable[None]] = drain_nothing
+        self.close_websockets: Callable[[], Coroutine[Any, Any, None]] = no_websockets
         self.resources: Collection[Yielding] = ()
         self.values: dict[Named, Any] = {}
         self.died: dict[Named, str] = {}
@@ -138,23 +147,29 @@ class Lifespan:
 
 
 def announce_stopping() -> None:
-    """Let the lifespans of this event loop know that the server has begun to stop.
+    """Let the lifespan of the server in this event loop know that the server has begun to stop.
 
     For the adapters of servers, which know it before the shutdown. Call it in the loop, as often
-    as you like.
+    as you like. Where an adapter was entered for a lifespan, others are not told: one that a view
+    runs goes on.
     """
-    for lifespan in running.get(asyncio.get_running_loop(), ()):
+    for lifespan in _adapted():
         lifespan.announce_stopping()
 
 
 async def close_websockets() -> None:
-    """Close the open WebSockets of this event loop's lifespans with 1012, "service restart".
+    """Close the open WebSockets of the server in this event loop with 1012, "service restart".
 
     For the adapters of servers that forget them. It waits a second at most for their handlers to
     end. Without it they are closed when the lifespan shuts down.
     """
-    drains = [lifespan.drain() for lifespan in running.get(asyncio.get_running_loop(), ())]
-    await asyncio.gather(*drains)
+    await asyncio.gather(*[lifespan.close_websockets() for lifespan in _adapted()])
+
+
+def _adapted() -> list[Lifespan]:
+    """Return the lifespans of this event loop that an adapter was entered for, or else all."""
+    here = running.get(asyncio.get_running_loop(), [])
+    return [lifespan for lifespan in here if lifespan.is_adapted] or list(here)
 
 
 async def stopping() -> None:

@@ -1,0 +1,130 @@
+"""The adapters of servers: their base class, and every name that an adapter needs.
+
+An adapter imports from here and from the top level alone. Each name is loaded at its first use,
+because a process whose server needs no adapter uses none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from django_asgi_lifespan.asgi import get_asgi_application
+    from django_asgi_lifespan.conf import lifespan_settings
+    from django_asgi_lifespan.driver import LifespanDriver
+    from django_asgi_lifespan.protocol import (
+        Application,
+        Message,
+        Receive,
+        Scope,
+        Send,
+        speak_lifespan,
+    )
+
+    from .discovery import AdaptedLifespan, hold, is_held
+    from .process import (
+        SHUTDOWN_FAILURE,
+        STARTUP_FAILURE,
+        exit_despite_threads,
+        handle_os_signals,
+        in_main_thread,
+        stop_signals,
+        watch_supervisor,
+    )
+    from .stop import Deadlines, Server, Stop
+    from .tasks import Call, calls, variables_on_stack
+else:
+    _MODULES = {
+        "AdaptedLifespan": ".discovery",
+        "Application": "django_asgi_lifespan.protocol",
+        "Call": ".tasks",
+        "Deadlines": ".stop",
+        "LifespanDriver": "django_asgi_lifespan.driver",
+        "Message": "django_asgi_lifespan.protocol",
+        "Receive": "django_asgi_lifespan.protocol",
+        "SHUTDOWN_FAILURE": ".process",
+        "STARTUP_FAILURE": ".process",
+        "Scope": "django_asgi_lifespan.protocol",
+        "Send": "django_asgi_lifespan.protocol",
+        "Server": ".stop",
+        "Stop": ".stop",
+        "calls": ".tasks",
+        "exit_despite_threads": ".process",
+        "get_asgi_application": "django_asgi_lifespan.asgi",
+        "handle_os_signals": ".process",
+        "hold": ".discovery",
+        "in_main_thread": ".process",
+        "is_held": ".discovery",
+        "lifespan_settings": "django_asgi_lifespan.conf",
+        "speak_lifespan": "django_asgi_lifespan.protocol",
+        "stop_signals": ".process",
+        "variables_on_stack": ".tasks",
+        "watch_supervisor": ".process",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(_MODULES[name], __name__), name)
+
+    def __dir__() -> list[str]:
+        return [*globals(), *_MODULES]
+
+
+__all__ = (
+    "SHUTDOWN_FAILURE",
+    "STARTUP_FAILURE",
+    "AdaptedLifespan",
+    "Adapter",
+    "Application",
+    "Call",
+    "Deadlines",
+    "LifespanDriver",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "Server",
+    "Stop",
+    "calls",
+    "exit_despite_threads",
+    "get_asgi_application",
+    "handle_os_signals",
+    "hold",
+    "in_main_thread",
+    "is_held",
+    "lifespan_settings",
+    "speak_lifespan",
+    "stop_signals",
+    "variables_on_stack",
+    "watch_supervisor",
+)
+
+
+class Adapter:
+    """The adapter of one server: a subclass overrides the methods that its server needs.
+
+    A process has one instance of each adapter, made without arguments. The core finds
+    ``django_asgi_lifespan_<server>.hooks.<Server>Adapter`` by itself where the module *server* is
+    loaded, and those that ``ASGI_LIFESPAN["ADAPTERS"]`` names. A loaded server need not be the one
+    that runs this process: other servers load it, and so do tests. An exception from a method
+    fails the startup.
+    """
+
+    def application_made(self, application: Any) -> None:
+        """Called when an application with a lifespan is made; do nothing that could harm.
+
+        No event loop need exist, and this may be the parent of the processes that will serve
+        (``gunicorn --preload``). It is called again for an application around another.
+        """
+
+    def lifespan(self, lifespan: AdaptedLifespan) -> AbstractContextManager[object] | None:
+        """Return a context manager to enter before the startup, or None where there is none.
+
+        It is left when the lifespan has ended, in the same task. Return None where the server does
+        not run this process, has started already, or is held by another lifespan: a view may
+        run a lifespan of its own.
+        """
+        return None

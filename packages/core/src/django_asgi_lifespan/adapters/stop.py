@@ -1,0 +1,310 @@
+"""The stop of a server, the same under every one, and the only time constants of it.
+
+Requests have as many seconds as the server's own option gives them. In the last second their
+clients are disconnected and the requests cancelled, while every resource still works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import signal
+import time
+from collections.abc import Callable, Collection
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from .discovery import AdaptedLifespan
+
+__all__ = ("Deadlines", "Server", "Stop")
+
+GRACE = 1.0
+"""Seconds that requests have to end after they were given up, the last of their limit.
+
+After the first half their tasks are cancelled.
+"""
+
+SAME_STOP = 0.5
+"""Seconds in which further OS signals tell of the same stop, not of more haste.
+
+A program that runs the server sends it SIGTERM at Ctrl+C, while the terminal sends SIGINT.
+"""
+
+DRAIN_SHARE = 0.6
+"""The part that requests get where the parent process kills a worker; the shutdown gets the rest.
+
+Requests that end sooner leave their part to the shutdown.
+"""
+
+KILL_MARGIN = 0.1
+"""The part of that time, one second at most, that is left for the end of the process itself."""
+
+POLL = 0.05
+"""Seconds between two looks at the requests in flight, while the server stops."""
+
+SAY_AFTER = 0.5
+"""Seconds after which the log tells that the stop waits for requests.
+
+Many end sooner, and a request that was answered just now would look like a leak.
+"""
+
+
+class Server(Protocol):
+    """The server of this process, as its stop needs to know it."""
+
+    def is_starting(self) -> bool:
+        """Return whether the startup of the application goes on."""
+        ...
+
+    def interrupt_startup(self) -> None:
+        """Cancel the startup, which closes what is open."""
+        ...
+
+    def stop_listening(self) -> None:
+        """Begin the server's own graceful stop: no new connection is accepted."""
+        ...
+
+    def requests(self) -> Collection[asyncio.Task[Any]]:
+        """Return the tasks of the requests in flight."""
+        ...
+
+    def disconnect(self) -> None:
+        """Let the requests in flight learn that their clients have gone."""
+        ...
+
+    def abandon(self) -> None:
+        """Let the lifespan shut down although requests are left, which cannot be cancelled."""
+        ...
+
+
+class Deadlines:
+    """When requests are given up, and when nobody waits for them any more, in seconds of a clock.
+
+    A deadline only moves closer.
+
+    Args:
+        limit: seconds that requests have from the begin of the stop on; None sets no limit.
+
+    Attributes:
+        begun_at: when the stop began; None before.
+        disconnect_at: when the clients of the requests left are disconnected.
+        abandon_at: when the requests left are waited for no more.
+        end_by: when the lifespan has to have ended, because the parent process kills then.
+    """
+
+    def __init__(self, limit: float | None) -> None:
+        self._limit = limit
+        self._kill_after = math.inf
+        self.begun_at: float | None = None
+        self.disconnect_at = math.inf
+        self.abandon_at = math.inf
+        self.end_by = math.inf
+
+    @classmethod
+    def before_kill(cls, seconds: float, *, share: float = DRAIN_SHARE) -> Deadlines:
+        """Return those of a process that its parent kills so many *seconds* after the begin.
+
+        Args:
+            share: the part of them that requests have.
+        """
+        deadlines = cls(seconds * share)
+        deadlines._kill_after = seconds
+        return deadlines
+
+    @property
+    def cancel_at(self) -> float:
+        """When the tasks of the requests left are cancelled."""
+        return (self.disconnect_at + self.abandon_at) / 2
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds that requests have, or had, from the begin of the stop on; None without a limit.
+
+        It shrinks with the deadlines.
+        """
+        if self.begun_at is None or self.abandon_at == math.inf:
+            return self._limit
+        return self.abandon_at - self.begun_at
+
+    def begin(self, now: float) -> None:
+        """Begin to count, the first time."""
+        if self.begun_at is None:
+            self.begun_at = now
+            if self._limit is not None:
+                self.shorten(now, self._limit)
+            self.kill(now, self._kill_after)
+
+    def shorten(self, now: float, seconds: float) -> None:
+        """Give requests so many *seconds* from now on, unless they have less.
+
+        Those that get none at all still have the second after they were given up.
+        """
+        grace = min(GRACE, seconds / 2) or GRACE
+        self.disconnect_at = min(self.disconnect_at, now + max(0.0, seconds - grace))
+        self.abandon_at = min(self.abandon_at, now + max(grace, seconds))
+
+    def hurry(self, now: float) -> None:
+        """Give requests up now."""
+        self.shorten(now, 0.0)
+
+    def kill(self, now: float, seconds: float) -> None:
+        """Take note that the parent process kills this one so many *seconds* from now."""
+        self.end_by = min(self.end_by, now + seconds - min(1.0, seconds * KILL_MARGIN))
+
+
+class Stop:
+    """The stop of one server: it begins at an OS signal, and lets requests end before the lifespan.
+
+    Make it in the event loop. ``receive`` and ``request`` begin the stop, ``run()`` does it.
+
+    Args:
+        server: what is done to the server.
+        deadlines: how long requests have.
+        option: the option of the server that sets the limit, for the log.
+        logger: one that the log configuration of the server shows.
+        clock: returns seconds; also called in handlers of OS signals, where the clock of an event
+            loop may be late.
+
+    Attributes:
+        lifespan: the one that is told of the stop; an adapter may set it later.
+        has_begun: whether the server was told to stop.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        deadlines: Deadlines,
+        *,
+        option: str,
+        logger: logging.Logger,
+        lifespan: AdaptedLifespan | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.lifespan = lifespan
+        self.deadlines = deadlines
+        self._server = server
+        self._option = option
+        self._logger = logger
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._begun = asyncio.Event()
+        self._is_hurried = False
+
+    @property
+    def has_begun(self) -> bool:
+        return self.deadlines.begun_at is not None
+
+    def receive(self, number: int, frame: FrameType | None = None) -> None:
+        """Handle an OS signal: the first begins the stop, a later SIGINT gives requests up.
+
+        SIGINT within half a second is part of the same stop.
+        """
+        now = self._clock()
+        begun_at = self.deadlines.begun_at
+        if begun_at is None:
+            self.request()
+        elif number == signal.SIGINT and now - begun_at >= SAME_STOP:
+            self.hurry()
+
+    def request(self) -> None:
+        """Begin the stop, the first time; call it in any thread."""
+        self.deadlines.begin(self._clock())
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
+            self._loop.call_soon_threadsafe(self._begun.set)
+
+    def hurry(self) -> None:
+        """Give requests up, and interrupt a startup once more; call it in any thread."""
+        self.deadlines.hurry(self._clock())
+        self._is_hurried = True
+
+    async def run(self, *, until_idle: bool = False) -> None:
+        """Wait for the begin of the stop, do it, and return when requests are waited for no more.
+
+        WebSockets are closed while the server still listens, because granian cuts them off when it
+        stops. Applications refuse new ones from the announcement on.
+
+        Args:
+            until_idle: return as soon as no request is in flight. Without it, requests that begin
+                late are seen to until the limit; cancel the call when the lifespan has ended.
+        """
+        await self._begun.wait()
+        if self._server.is_starting():
+            await self._interrupt_startup()
+        if self.lifespan is not None:
+            self.lifespan.announce_stopping()
+            await self.lifespan.close_websockets()
+        self._server.stop_listening()
+        await self._drain(until_idle=until_idle)
+
+    async def _interrupt_startup(self) -> None:
+        """Return when the startup has ended; a hurried stop interrupts it once more."""
+        self._logger.info("Told to stop while the application starts up: it is interrupted.")
+        self._server.interrupt_startup()
+        while self._server.is_starting():
+            if self._is_hurried:
+                self._is_hurried = False
+                self._server.interrupt_startup()
+            await asyncio.sleep(POLL)
+
+    async def _drain(self, *, until_idle: bool) -> None:
+        """Wait for the requests in flight; give up those that are left at their deadline."""
+        told: set[asyncio.Task[Any]] = set()
+        cancelled: set[asyncio.Task[Any]] = set()
+        has_said = False
+        while (requests := set(self._server.requests())) or not until_idle:
+            now = self._clock()
+            if now >= self.deadlines.abandon_at:
+                if requests:
+                    self._server.abandon()
+                return
+            if now >= self.deadlines.disconnect_at:
+                self._give_up(requests - told)
+                told |= requests
+                if now >= self.deadlines.cancel_at:
+                    for request in requests - cancelled:
+                        request.cancel()
+                    cancelled |= requests
+            elif requests and not has_said and now >= self._begun_at() + SAY_AFTER:
+                has_said = True
+                self._say_that_it_waits(len(requests))
+            await self._wait(requests, now)
+
+    def _give_up(self, requests: Collection[asyncio.Task[Any]]) -> None:
+        if requests:
+            self._logger.warning("Giving up requests in flight: %d.", len(requests))
+            self._server.disconnect()
+
+    def _say_that_it_waits(self, number: int) -> None:
+        limit = self.deadlines.limit
+        if limit is None:
+            self._logger.info(
+                "Waiting without a limit for requests in flight: %d (set one with %s).",
+                number,
+                self._option,
+            )
+        else:
+            self._logger.info(
+                "Waiting at most %g s for requests in flight: %d (%s).",
+                limit,
+                number,
+                self._option,
+            )
+
+    def _begun_at(self) -> float:
+        return self.deadlines.begun_at or 0.0
+
+    async def _wait(self, requests: Collection[asyncio.Task[Any]], now: float) -> None:
+        """Return when a request has ended, a deadline is due, or it is time for another look."""
+        deadlines = (
+            self.deadlines.disconnect_at,
+            self.deadlines.cancel_at,
+            self.deadlines.abandon_at,
+        )
+        seconds = min([POLL, *(each - now for each in deadlines if each > now)])
+        if requests:
+            await asyncio.wait(requests, timeout=seconds)
+        else:
+            await asyncio.sleep(seconds)
