@@ -41,27 +41,32 @@ coverage: test-versions
 # Run every server through every scenario; write the results and the compatibility page
 [group('matrix')]
 matrix *options:
-    python -m integration.harness "$@"
+    python -m integration.harness run "$@"
+
+# Run one cell, such as uvicorn.handler stop-term, and print its journal
+[group('matrix')]
+matrix-show target *probes:
+    python -m integration.harness show "$@"
 
 # Run a part of the matrix that takes a few minutes; fail if it shows what is not committed
 [group('matrix')]
 matrix-smoke:
-    python -m integration.harness --smoke
+    python -m integration.harness smoke
 
 # Run the matrix with earlier releases of the servers and of Django
 [group('matrix')]
 matrix-versions:
-    python -m integration.harness --versions
+    python -m integration.harness versions
 
 # Fail if a result, an answer, a note or a page is missing, or differs from what is committed
 [group('matrix')]
 matrix-check:
-    python -m integration.harness --check
+    python -m integration.harness check
 
 # Write the notes into the results that are there, and render the compatibility page anew
 [group('matrix')]
 matrix-render:
-    python -m integration.harness --render
+    python -m integration.harness render
 
 # Check the style of the code
 [group('check')]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import tomli
 
-from .checks import BLOCKED, CHECKS, FAIL, NO, PASS, YES, started
-from .scenarios import PLAYS, SCENARIOS, Observation
+from .checks import BLOCKED, CHECKS, FAIL, PASS, YES, started
+from .observation import Observation
+from .scenarios import SCENARIOS, SUITES
 from .targets import Target
 
 NOT_APPLICABLE, UNTESTED = "not-applicable", "untested"
@@ -41,12 +42,9 @@ class Probe:
         """Return why this target has no answer, or an empty string if a launch can give one."""
         if not SCENARIOS[self.scenario].needs <= target.capabilities:
             return NOT_APPLICABLE
-        return "" if self.scenario in PLAYS[target.plays] else UNTESTED
+        return "" if self.scenario in SUITES[target.suite] else UNTESTED
 
 
 def read_probes(path: Path = Path(__file__).parents[1] / "probes.toml") -> list[Probe]:
     """Return every probe, in the order of the file."""
     return [Probe(**each) for each in tomli.loads(path.read_text())["probe"]]
-
-
-__all__ = ("FAIL", "NO", "NOT_APPLICABLE", "PASS", "UNTESTED", "YES", "Probe", "read_probes")

@@ -349,12 +349,12 @@ class Lifespan:
             answer.cancel()
             return False
         message = answer.result()
-        if message["type"].endswith(".failed"):
+        if message["type"] == f"lifespan.{phase}.failed":
             logger.error("lifespan.%s.failed: %s", phase, message.get("message", ""))
         elif phase == "startup":
             return True
         await asyncio.wait({self._task})
-        return bool(message["type"].endswith(".complete"))
+        return bool(message["type"] == f"lifespan.{phase}.complete")
 
 
 def main() -> int:

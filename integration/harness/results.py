@@ -1,8 +1,7 @@
-"""The results: what a run found, beside what is committed, one file a target."""
+"""The results: the outcomes of a run and the committed ones, one file a target."""
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,12 @@ import tomli
 import tomli_w
 
 from .checks import FAIL, PARTIAL
+from .notes import Notes
+from .observation import Observation
 from .probes import Probe
-from .scenarios import Observation
 from .targets import Target
 
-INTEGRATION = Path(__file__).parents[1]
-FOLDER = INTEGRATION / "results"
+FOLDER = Path(__file__).parents[1] / "results"
 VERSIONS = FOLDER / "versions"
 VARIES = "varies"
 NOTED = {FAIL, PARTIAL, VARIES}
@@ -170,61 +169,7 @@ def _entry(target: str, result: Result, probe: str, notes: Notes) -> dict[str, A
     return entry
 
 
-# Other releases
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A set of other releases than the pinned ones, as ``versions.toml`` has them."""
-
-    title: str
-    python: str
-    versions: dict[str, str]
-    targets: list[str]
-
-
-def read_releases(path: Path = INTEGRATION / "versions.toml") -> dict[str, Release]:
-    """Return every such set by the name of its folder of results."""
-    return {name: Release(**each) for name, each in tomli.loads(path.read_text()).items()}
-
-
-# Notes
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What is said about outcomes: why, what to do, and where that is known from."""
-
-    targets: tuple[str, ...]
-    probes: tuple[str, ...]
-    text: str
-    source: str
-
-    def covers(self, target: str, probe: str) -> bool:
-        """Return whether it is about this outcome; both may be named by patterns."""
-        return any(fnmatch.fnmatch(target, each) for each in self.targets) and any(
-            fnmatch.fnmatch(probe, each) for each in self.probes
-        )
-
-
-class Notes:
-    """All notes; the first one that covers an outcome is its own."""
-
-    def __init__(self, notes: Iterable[Note]) -> None:
-        self.all = tuple(notes)
-
-    def find(self, target: str, probe: str) -> list[Note]:
-        """Return the note of this outcome, if there is one."""
-        return [note for note in self.all if note.covers(target, probe)][:1]
-
-
-def read_notes(path: Path = INTEGRATION / "notes.toml") -> Notes:
-    """Return the notes in the order of the file."""
-    entries: list[Mapping[str, Any]] = tomli.loads(path.read_text()).get("note", [])
-    return Notes(
-        Note(tuple(each["targets"]), tuple(each["probes"]), each["text"].strip(), each["source"])
-        for each in entries
-    )
+# Completeness
 
 
 def lacks(

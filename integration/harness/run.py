@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from .environments import Environments, versions
 from .launch import launched
+from .observation import Observation
 from .probes import Probe
 from .results import Result
-from .scenarios import PLAYS, SCENARIOS, Observation, play
+from .scenarios import SCENARIOS, SUITES
 from .targets import Target
 
 AT_A_TIME = 5
@@ -36,7 +37,7 @@ def plan(targets: Iterable[Target], scenarios: Sequence[str] = ()) -> list[Run]:
         Run(target, name)
         for target in targets
         for name, scenario in SCENARIOS.items()
-        if name in PLAYS[target.plays]
+        if name in SUITES[target.suite]
         and scenario.needs <= target.capabilities
         and (not scenarios or name in scenarios)
     ]
@@ -115,7 +116,7 @@ class Runner:
             **scenario.environment,
         }
         with launched(words, variables, unix=target.unix, occupied=scenario.occupied) as launch:
-            return play(scenario, launch, target.processes)
+            return scenario.play(launch, target.processes)
 
     def _add(self, run: Run, seen: Observation) -> None:
         self.observations.append((run, seen))

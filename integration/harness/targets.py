@@ -22,7 +22,7 @@ class Target:
     setup: str
     command: tuple[str, ...]
     requirements: tuple[str, ...]
-    plays: str
+    suite: str
     server: str = ""
     control: str = ""
     processes: int = 1
@@ -50,8 +50,8 @@ def read_targets(path: Path = HERE.parent / "targets.toml") -> dict[str, Target]
 
 
 def _target(name: str, setup: str, way: dict[str, Any]) -> Target:
-    extra = f"{OURS}[{way['server']}]" if setup in {"hooks", "adapter"} else OURS
-    packages = [*way["packages"], *([] if setup == "alone" else [extra])]
+    extra = f"{OURS}[{way['server']}]" if setup in {"installed", "command"} else OURS
+    packages = [*way["packages"], *([] if setup == "stock" else [extra])]
     options: dict[str, tuple[str, ...]] = {
         key: tuple(way[key]) for key in ("max_requests", "lifetime", "timeout") if key in way
     }
@@ -78,7 +78,7 @@ def _target(name: str, setup: str, way: dict[str, Any]) -> Target:
         setup=setup,
         command=command,
         requirements=tuple(sorted({*packages, "Django"})),
-        plays="brief" if setup == "alone" else way.get("plays", "all"),
+        suite="brief" if setup == "stock" else way.get("suite", "all"),
         server=way.get("server", ""),
         control=way.get("control", ""),
         processes=way.get("processes", 1),

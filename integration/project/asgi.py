@@ -16,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 if HOLDS_IMPORT:
     blocking_gate("import")
 
-if SETUP == "alone":
+if SETUP == "stock":
     from django.core.asgi import get_asgi_application
 else:
     from django_asgi_lifespan.asgi import get_asgi_application

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 SETUP = os.environ["SETUP"]
-"""``alone``: stock Django, without our package; else our handler."""
+"""``stock``: stock Django, without our package; else our handler."""
 
 STARTUP = os.environ.get("STARTUP", "")
 """What happens when the resource ``dependent`` starts up: see ``lifespan.py``."""

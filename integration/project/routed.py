@@ -30,7 +30,7 @@ async def _consume(scope: Any, receive: Any, send: Any) -> None:
     journal.write("serving", "closed", "websocket")
 
 
-if SETUP == "alone":
+if SETUP == "stock":
     application = _route
 else:
     from django_asgi_lifespan.asgi import LifespanApplication

@@ -27,7 +27,7 @@ def _look(request: Any) -> dict[str, Any]:
 
 def _get() -> str:
     """Return the value of the resource that was asked for in code, or why there is none."""
-    if SETUP == "alone":
+    if SETUP == "stock":
         return "none"
     from shop.lifespan import dependent
 

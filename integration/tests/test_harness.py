@@ -7,22 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from integration.harness import render
-from integration.harness.checks import CHECKS, closes, finishes_request, startup_first
+from integration.harness import book, pages
+from integration.harness.checks import CHECKS
+from integration.harness.checks.closing import closes
+from integration.harness.checks.in_flight import finishes_request
+from integration.harness.checks.startup import startup_first
 from integration.harness.client import Answer
 from integration.harness.journal import Journal
+from integration.harness.notes import Note, Notes, read_notes
+from integration.harness.observation import ClientView, Observation
 from integration.harness.probes import Probe, read_probes
 from integration.harness.results import (
-    Note,
-    Notes,
     Result,
     lacks,
     outdated,
-    read_notes,
     read_results,
     write_result,
 )
-from integration.harness.scenarios import PLAYS, SCENARIOS, Observation
+from integration.harness.scenarios import SCENARIOS, SUITES
 from integration.harness.targets import Target, read_targets
 
 
@@ -46,14 +48,13 @@ def observe(*events: str, pid: int = 1, **view: object) -> Observation:
     values: dict[str, object] = {
         "processes": 1,
         "journal": Journal.parse("".join(f"{line}\n" for line in lines).encode()),
-        "seen": {},
+        "client": ClientView(),
         "code": 0,
         "hung": False,
         "orphans": 0,
         "output": "",
         "problem": "",
         "report": "",
-        "seconds": 1.0,
     }
     return Observation(**(values | view))  # type: ignore[arg-type]
 
@@ -85,14 +86,14 @@ def test_every_probe_asks_what_there_is() -> None:
 
 
 def test_every_target_plays_scenarios_that_there_are() -> None:
-    """What a target plays is a known set, and sets name known scenarios."""
-    assert {target.plays for target in read_targets().values()} <= set(PLAYS)
-    assert all(scenarios <= set(SCENARIOS) for scenarios in PLAYS.values())
+    """Each target has a known suite, and suites name known scenarios."""
+    assert {target.suite for target in read_targets().values()} <= set(SUITES)
+    assert all(scenarios <= set(SCENARIOS) for scenarios in SUITES.values())
 
 
 def test_every_row_of_the_contract_is_asked_about() -> None:
     """The page has a heading for each row, and each row has a question."""
-    assert {probe.row for probe in read_probes()} == set(render.ROWS)
+    assert {probe.row for probe in read_probes()} == set(book.ROWS)
 
 
 # How an answer is found
@@ -148,7 +149,7 @@ def test_a_request_before_the_startup_is_complete_is_seen() -> None:
 )
 def test_a_request_in_flight_has_its_resources_to_its_end(answer: Answer, outcome: str) -> None:
     """An answer alone is not enough."""
-    assert finishes_request(observe(*OPEN, *CLOSED, seen={"held": answer})) == outcome
+    assert finishes_request(observe(*OPEN, *CLOSED, client=ClientView(held=answer))) == outcome
 
 
 def test_what_did_not_get_as_far_as_the_question_is_never_a_pass() -> None:
@@ -166,7 +167,7 @@ def result(**outcomes: set[str]) -> Result:
     """Return a result with these outcomes of a scenario ``int``."""
     return Result(
         title="title",
-        setup="core",
+        setup="handler",
         python="3.13",
         versions={"django": "6.1"},
         outcomes=outcomes,
@@ -209,27 +210,31 @@ def test_a_result_reads_as_it_was_written(tmp_path: Path) -> None:
     """With its note, and nothing of the clock or the machine."""
     notes = Notes([Note(("uvicorn*",), ("pro*",), "Because.", "somewhere")])
     written = result(probe={"pass", "partial"}, other={"fail"})
-    write_result("uvicorn.core", written, notes, tmp_path)
-    assert read_results(tmp_path) == {"uvicorn.core": written}
-    text = (tmp_path / "uvicorn.core.toml").read_text()
+    write_result("uvicorn.handler", written, notes, tmp_path)
+    assert read_results(tmp_path) == {"uvicorn.handler": written}
+    text = (tmp_path / "uvicorn.handler.toml").read_text()
     assert 'note = "Because."' in text
-    write_result("uvicorn.core", written, notes, tmp_path)
-    assert (tmp_path / "uvicorn.core.toml").read_text() == text
+    write_result("uvicorn.handler", written, notes, tmp_path)
+    assert (tmp_path / "uvicorn.handler.toml").read_text() == text
 
 
 def test_what_is_missing_is_said() -> None:
     """A result, an answer, a note; a stranger."""
-    target = Target(id="a.core", title="a", setup="core", command=(), requirements=(), plays="all")
+    target = Target(
+        id="a.handler", title="a", setup="handler", command=(), requirements=(), suite="all"
+    )
     notes = Notes([])
-    assert lacks([target], [PROBE], {}, notes) == ["a.core: no result"]
-    assert lacks([target], [PROBE], {"a.core": result()}, notes) == ["a.core: no answer to probe"]
-    assert lacks([target], [PROBE], {"a.core": result(probe={"fail"})}, notes) == [
-        "a.core: probe is fail, without a note"
+    assert lacks([target], [PROBE], {}, notes) == ["a.handler: no result"]
+    assert lacks([target], [PROBE], {"a.handler": result()}, notes) == [
+        "a.handler: no answer to probe"
     ]
-    assert lacks([target], [PROBE], {"a.core": result(probe={"pass"}, b={"pass"})}, notes) == [
-        "a.core: no such probe: b"
+    assert lacks([target], [PROBE], {"a.handler": result(probe={"fail"})}, notes) == [
+        "a.handler: probe is fail, without a note"
     ]
-    assert lacks([], [], {"a.core": result()}, notes) == ["a.core: no such target"]
+    assert lacks([target], [PROBE], {"a.handler": result(probe={"pass"}, b={"pass"})}, notes) == [
+        "a.handler: no such probe: b"
+    ]
+    assert lacks([], [], {"a.handler": result()}, notes) == ["a.handler: no such target"]
 
 
 # What is committed
@@ -262,4 +267,4 @@ def test_the_results_have_the_notes_of_today() -> None:
 
 def test_the_pages_are_what_is_rendered() -> None:
     """A hand edit is caught; rendering twice gives the same bytes."""
-    assert render.differs() == []
+    assert pages.differs() == []
