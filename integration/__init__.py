@@ -1,1 +1,1 @@
-"""The matrix: every server as a real process, and what holds under each."""
+"""The matrix: runs every server as a real process, and asks the same questions of each."""

@@ -1,4 +1,4 @@
-"""The command of the matrix: runs it, or a part of it, and says what deviates."""
+"""The command of the matrix: runs it, or a part of it, and names the deviations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PYTHON = "3.13"
 
 
 def main() -> None:
-    """Run the subcommand that the command line names; exit with 1 after printing the problems."""
+    """Run the subcommand of the command line. Exit with 1 if it returns problems."""
     parser = argparse.ArgumentParser(prog="python -m integration.harness", description=__doc__)
     commands = parser.add_subparsers(required=True)
     for function in (run, show, smoke, versions, check, render):
@@ -38,7 +38,7 @@ def main() -> None:
     options = vars(parser.parse_args())
     # A shell lets its background jobs ignore SIGINT, and processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end what was started, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its launches end, too
     problems: list[str] = options.pop("function")(**options)
     sys.exit("\n".join(problems) or 0)
 
@@ -79,13 +79,13 @@ def versions() -> list[str]:
 
 
 def check() -> list[str]:
-    """Run nothing; check that results, notes and pages are complete and committed."""
+    """Run no server, and check that results, notes and pages are complete and committed."""
     # Without a result the pages cannot be rendered.
     return _missing() or [*outdated(read_notes()), *pages.differs(), *_uncommitted()]
 
 
 def render() -> list[str]:
-    """Run nothing; write the notes into the results, and the pages."""
+    """Run no server, and write the notes into the results, and the pages."""
     notes = read_notes()
     for target, result in read_results().items():
         write_result(target, result, notes)
@@ -103,7 +103,7 @@ def _available_python() -> str:
 
 
 def _write_pages() -> list[str]:
-    """Write the pages if the results are complete; return what is missing."""
+    """Write the pages, unless results are missing, and return the names of those."""
     missing = _missing()
     if not missing:
         pages.write()

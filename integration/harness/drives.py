@@ -1,4 +1,4 @@
-"""What is done with a server: each function takes one launch from its start to its end."""
+"""The drives: each function takes one launch from its start to its end."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _settle(launch: Launch) -> None:
 
 
 def _linger(launch: Launch) -> None:
-    """Give the server the time to end, or to cut off what is held, before it is released."""
+    """Give the server the time to end, or to cut off a held request, before it is released."""
     launch.waits(lambda: launch.code is not None, within=0.5)
 
 
@@ -79,7 +79,7 @@ def _replaced(launch: Launch, processes: int) -> bool:
     return len(launch.journal.workers) > processes
 
 
-# What is done with a launch
+# The drives
 
 
 def start_and_stop(launch: Launch, processes: int, view: ClientView) -> None:
@@ -199,7 +199,7 @@ def stop_closing(signals: Signals, launch: Launch, processes: int, view: ClientV
 
 
 def fail_to_start(launch: Launch, processes: int, view: ClientView) -> None:
-    """Watch for a while what a server does whose application fails to start."""
+    """Watch for a while a server whose application fails to start."""
     statuses: set[int | None] = set()
 
     def is_over() -> bool:
@@ -260,7 +260,7 @@ def replace(signals: Signals, launch: Launch, processes: int, view: ClientView) 
 def reload(launch: Launch, processes: int, view: ClientView) -> None:
     """Change a module of the application."""
     _serve(launch, processes)
-    for times in range(1, 6):  # a reloader misses what changes before it has looked for once
+    for times in range(1, 6):  # a reloader misses changes until it has looked at the files once
         (launch.project / "reloaded.py").write_text(f"CHANGED = {times}\n")
         if launch.waits(lambda: launch.journal.count("base opening") > processes, within=3.0):
             break

@@ -23,7 +23,7 @@ class Matrix:
     """The targets, the probes, and a runner with environments for them.
 
     Args:
-        python: the minor version; results are compared only with those of the same one.
+        python: the minor version. Results are compared only with those of the same one.
         versions: releases to install instead of the pinned ones, by package.
     """
 
@@ -39,7 +39,7 @@ class Matrix:
         self.runner = Runner(environments, python, self.probes)
 
     def find(self, patterns: Sequence[str]) -> list[Target]:
-        """Return the targets that are named so; patterns such as ``"gunicorn*"`` name several."""
+        """Return the targets of these names, or patterns such as ``"gunicorn*"``."""
         found = {each for pattern in patterns for each in fnmatch.filter(self.targets, pattern)}
         if not found:
             sys.exit(f"No target is named so. There are: {', '.join(self.targets)}")
@@ -59,12 +59,12 @@ class Matrix:
                 print(f"{run.target.id}: {probe}: {outcome}")
 
     def compare(self) -> list[str]:
-        """Run the smoke targets; return which answers are not committed."""
+        """Run the smoke targets, and return the answers that are not committed."""
         smoke = [target for target in self.targets.values() if target.smoke]
         return self._run(smoke, read_results(), whole=False)
 
     def write(self, targets: Sequence[Target], folder: Path) -> list[str]:
-        """Run the targets and write their results; return what deviates from before."""
+        """Run the targets, write their results, and return the deviations."""
         committed = read_results(folder)
         deviations = self._run(targets, committed, whole=True)
         notes = read_notes()
@@ -97,7 +97,7 @@ class Matrix:
     def _run(
         self, targets: Sequence[Target], committed: dict[str, Result], *, whole: bool
     ) -> list[str]:
-        """Run the targets, and the runs that deviate twice more; return the deviations.
+        """Run the targets, and the deviating runs twice more. Return the deviations.
 
         Args:
             whole: another exit code, or course of events, deviates as well as another answer.

@@ -13,7 +13,7 @@ import tomli
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is said about the outcomes that its patterns cover."""
+    """A text about the outcomes that its patterns cover, and its source."""
 
     targets: tuple[str, ...]
     probes: tuple[str, ...]
@@ -21,14 +21,14 @@ class Note:
     source: str
 
     def covers(self, target: str, probe: str) -> bool:
-        """Return whether it is about this outcome; both may be named by patterns."""
+        """Return whether it is about this outcome."""
         return any(fnmatch.fnmatch(target, each) for each in self.targets) and any(
             fnmatch.fnmatch(probe, each) for each in self.probes
         )
 
 
 class Notes:
-    """All notes; the first one that covers an outcome is its own."""
+    """All notes. The first one that covers an outcome is its own."""
 
     def __init__(self, notes: Iterable[Note]) -> None:
         self.all = tuple(notes)

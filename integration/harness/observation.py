@@ -1,4 +1,4 @@
-"""What was seen of one launch: by the client, in the journal, and of the process."""
+"""The observation of one launch: the client's view, the journal, and the end of the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOT_SENT = Answer(None, "not sent")
 
 @dataclass(slots=True, kw_only=True)
 class ClientView:
-    """What the client saw; a field keeps its default where a scenario did not get that far.
+    """The client's view. A field keeps its default where a scenario did not get that far.
 
     Attributes:
         first, second: answers on one connection, one after the other.
@@ -21,7 +21,7 @@ class ClientView:
         held: the answer to the request that was in flight.
         websocket_state: the names in the state of the WebSocket's scope.
         close_code: the code with which the WebSocket was closed.
-        statuses: those of the answers to many requests; None for a request without an answer.
+        statuses: those of the answers to many requests, with None for a missing answer.
         startups: how many startups had begun when the server served.
         replaced: a new worker came.
         ended: the server ended by itself.
@@ -42,11 +42,11 @@ class ClientView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What was seen of one launch.
+    """The facts about one launch, from which every check finds its answer.
 
     Attributes:
         processes: how many workers the target has.
-        code: the exit code; None if the server had to be killed.
+        code: the exit code, or None if the server had to be killed.
         problem: why the scenario could not be played to its end.
     """
 

@@ -24,7 +24,7 @@ def write() -> None:
 
 
 def differs() -> list[str]:
-    """Return which pages are not what the results make of them."""
+    """Return the pages that differ from their rendering."""
     return [
         f"{path.name} is not what is rendered from the results: run `just matrix-render`."
         for path, text in _pages().items()
@@ -67,7 +67,7 @@ def _page(book: Book) -> str:
 
 
 def _releases(book: Book) -> str:
-    """Return what is otherwise with other releases."""
+    """Return the answers that other releases change."""
     lines: list[str] = []
     for name, release in read_releases().items():
         tried = read_results(VERSIONS / name)

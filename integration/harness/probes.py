@@ -17,7 +17,7 @@ NOT_APPLICABLE, UNTESTED = "not-applicable", "untested"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One question; ``probes.toml`` explains the fields."""
+    """One question. ``probes.toml`` explains the fields."""
 
     id: str
     scenario: str
@@ -32,7 +32,7 @@ class Probe:
         return bool(self.row)
 
     def answer(self, seen: Observation) -> str:
-        """Return the outcome: what did not get as far as the question is never a pass."""
+        """Return the outcome: never a pass if the launch did not get as far as the question."""
         outcome = CHECKS[self.check](seen)
         if not seen.problem or outcome not in {PASS, YES}:
             return outcome

@@ -187,7 +187,7 @@ class Worker:
         self._stop.set()
 
     async def _drain(self) -> None:
-        """Let what is in flight end within the graceful seconds, or until forced; then cancel."""
+        """Let open requests end within the graceful seconds, or until forced, then cancel them."""
         if not self._connections:
             return
         forced = asyncio.create_task(self._force.wait())
@@ -215,7 +215,7 @@ class Worker:
         reader, writer = await asyncio.open_connection(sock=connection)
         stopped = asyncio.create_task(self._stop.wait())
         head = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
-        await asyncio.wait({head}, timeout=1)  # whoever was let in is served once
+        await asyncio.wait({head}, timeout=1)  # every accepted client is served once
         try:
             while True:
                 await asyncio.wait({head, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -238,7 +238,7 @@ class Worker:
                 await writer.wait_closed()
 
     async def _serve_request(self, received: bytes, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request without a body; return whether the connection stays open."""
+        """Answer one request without a body, and return whether the connection stays open."""
         connection = h11.Connection(h11.SERVER)
         connection.receive_data(received)
         request = connection.next_event()
@@ -341,7 +341,7 @@ class Lifespan:
         self._task = asyncio.create_task(application(scope, self._messages.get, self._answers.put))
 
     async def ask(self, phase: str) -> bool:
-        """Send the message of the phase; return whether the application completed it."""
+        """Send the message of the phase, and return whether the application completed it."""
         self._messages.put_nowait({"type": f"lifespan.{phase}"})
         answer = asyncio.create_task(self._answers.get())
         await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)

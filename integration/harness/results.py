@@ -28,7 +28,7 @@ _LEFT_OUT = ("application", "manage", "request", "sync request")
 
 @dataclass(slots=True)
 class Result:
-    """What is known of one target.
+    """Everything that launches showed of one target.
 
     Attributes:
         outcomes: by probe, every outcome that was seen.
@@ -45,7 +45,7 @@ class Result:
     events: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
 
     def add(self, scenario: str, seen: Observation, probes: Iterable[Probe]) -> None:
-        """Add what one launch showed."""
+        """Add the answers of one launch."""
         self.endings.setdefault(scenario, set()).add(_ending(seen))
         self.events.setdefault(scenario, set()).add(_sequence(seen))
         for probe in probes:
@@ -73,7 +73,7 @@ class Result:
         )
 
     def widen(self, committed: Result) -> None:
-        """Add what the committed result says may happen as well, where it covers what was seen."""
+        """Add the other committed values of a cell whose own values are among them."""
         for mine, theirs in (
             (self.outcomes, committed.outcomes),
             (self.endings, committed.endings),
@@ -89,7 +89,7 @@ def _ending(seen: Observation) -> str:
 
 
 def _sequence(seen: Observation) -> str:
-    """Return the events of each worker, without what tells one worker or moment from another."""
+    """Return the events of each worker, without its process id and times."""
     stories: list[str] = []
     for pid in dict.fromkeys(event.pid for event in seen.journal):
         events = [str(e) for e in seen.journal.of(pid) if e.subject not in _LEFT_OUT]
@@ -175,7 +175,7 @@ def _entry(target: str, result: Result, probe: str, notes: Notes) -> dict[str, A
 def lacks(
     targets: Iterable[Target], probes: Iterable[Probe], results: Mapping[str, Result], notes: Notes
 ) -> list[str]:
-    """Return what the results owe: a file, an answer, a note; or have without being asked."""
+    """Return the missing results, answers and notes, and those that belong to nothing."""
     wanted = {target.id: target for target in targets}
     probes = list(probes)
     missing = [f"{stranger}: no such target" for stranger in results.keys() - wanted.keys()]

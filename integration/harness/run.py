@@ -1,4 +1,4 @@
-"""Runs scenarios against targets, several at a time, and gathers what they show."""
+"""Runs scenarios against targets, several at a time, and gathers the observations."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def plan(targets: Iterable[Target], scenarios: Sequence[str] = ()) -> list[Run]:
 
 
 class Runner:
-    """Does launches, and adds what they show to the result of their target.
+    """Does launches, and adds each observation to the result of its target.
 
     Attributes:
         results: by target.
-        observations: what each launch showed.
+        observations: one of each launch.
     """
 
     def __init__(self, environments: Environments, python: str, probes: Sequence[Probe]) -> None:
@@ -73,7 +73,7 @@ class Runner:
                 for future in as_completed(futures):
                     self._add(futures[future], future.result())
                     progress.step(futures[future])
-            except BaseException:  # what runs ends its processes, what waits does not begin
+            except BaseException:  # running launches end, waiting ones do not begin
                 executor.shutdown(wait=False, cancel_futures=True)
                 raise
         for run in races:
@@ -137,7 +137,7 @@ class _Progress:
         self._said = 0.0
 
     def step(self, run: Run) -> None:
-        """Count one launch; say so every five seconds, and at the end."""
+        """Count one launch, and say so every five seconds and at the end."""
         self._done += 1
         now = time.monotonic()
         if now - self._said < 5 and self._done < self._total:

@@ -1,4 +1,4 @@
-"""The scenarios: how a server is launched, and what is done with it, for many probes at once."""
+"""The scenarios: each launches a server in its way and drives it, for many probes at once."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ LIFETIME = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """How a launch is started, and what is done with it.
+    """A way to launch a server, and to drive it to its end.
 
     Attributes:
-        drive: does it, and notes what the client sees.
+        drive: takes the launch to its end, and fills in the client's view.
         needs: capabilities of the target without which the scenario cannot be played.
         environment: tells the application how to behave.
         routed: the application is the one with a WebSocket consumer.
@@ -43,7 +43,7 @@ class Scenario:
     occupied: bool = False
 
     def play(self, launch: Launch, processes: int) -> Observation:
-        """Play it to its end, and return what was seen."""
+        """Play it to its end, and return the observation."""
         view = ClientView()
         problem = ""
         try:

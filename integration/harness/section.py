@@ -59,7 +59,7 @@ def _readable(target: Target) -> Iterable[str]:
 
 
 def _versions(result: Result, server: str) -> str:
-    """Return the versions of the server and of what changes how it works."""
+    """Return the versions of the server and of packages that change how it works."""
     names = [server, "uvicorn-worker", "uvicorn", "uvloop", "trio"]
     return ", ".join(
         f"{name} {result.versions[name]}"

@@ -1,4 +1,4 @@
-"""The first table: in a few words, what a person can expect of each server and setup."""
+"""The first table: a verdict of a few words on each server and setup."""
 
 from __future__ import annotations
 

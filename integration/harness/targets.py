@@ -15,7 +15,7 @@ OURS = "django-asgi-lifespan"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One way to launch a server with one setup; ``targets.toml`` explains the fields."""
+    """One way to launch a server with one setup. ``targets.toml`` explains the fields."""
 
     id: str
     title: str

@@ -1,4 +1,4 @@
-"""What a scenario asks of the application, in environment variables, and the gates it holds."""
+"""The scenario's wishes, in environment variables, and the gates at which the application waits."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import threading
 from pathlib import Path
 
 SETUP = os.environ["SETUP"]
-"""``stock``: stock Django, without our package; else our handler."""
+"""``stock``: stock Django, without our package. Otherwise it is our handler."""
 
 STARTUP = os.environ.get("STARTUP", "")
-"""What happens when the resource ``dependent`` starts up: see ``lifespan.py``."""
+"""The behaviour of the resource ``dependent`` as it starts up: see ``lifespan.py``."""
 
 SHUTDOWN = os.environ.get("SHUTDOWN", "")
-"""What happens when it shuts down."""
+"""Its behaviour as it shuts down."""
 
 HOLDS_IMPORT = "HOLDS_IMPORT" in os.environ
 """The import of the application ends when the gate ``import`` is open."""
@@ -29,6 +29,6 @@ async def gate(name: str) -> None:
 
 
 def blocking_gate(name: str) -> None:
-    """Return when the scenario has opened this gate; until then, block the thread."""
+    """Block the thread until the scenario has opened this gate."""
     while not (_GATES / name).exists():
         threading.Event().wait(0.01)

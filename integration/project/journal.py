@@ -1,4 +1,4 @@
-"""The journal: what happened in every worker, one JSON line an event."""
+"""The journal: the events of every worker, one JSON line each."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ async def _route(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def _consume(scope: Any, receive: Any, send: Any) -> None:
-    """Tell what the state has, then echo until the end."""
+    """Send the names in the state, then echo until the end."""
     await receive()
     await send({"type": "websocket.accept"})
     journal.write("serving", "open", "websocket")

@@ -1,4 +1,4 @@
-"""Views that tell what a request can see, or that hold it until the scenario lets it go."""
+"""Views that answer with the request's view of the lifespan, at once or when the scenario says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.urls import path
 
 
 def _look(request: Any) -> dict[str, Any]:
-    """Return what this request sees of the lifespan."""
+    """Return this request's view of the lifespan."""
     state = getattr(request, "scope", {}).get("state")
     return {
         "pid": os.getpid(),
@@ -40,13 +40,13 @@ def _get() -> str:
 
 
 async def look(request: HttpRequest) -> JsonResponse:
-    """Tell what an async view sees."""
+    """Answer with the view of an async view function."""
     journal.write("serving", "begun", "request")
     return JsonResponse(_look(request))
 
 
 def look_sync(request: HttpRequest) -> JsonResponse:
-    """Tell what a sync view sees."""
+    """Answer with the view of a sync view function."""
     journal.write("serving", "begun", "sync request")
     return JsonResponse(_look(request))
 
@@ -60,7 +60,7 @@ async def change(request: Any) -> JsonResponse:
 
 
 async def hold(request: HttpRequest) -> JsonResponse:
-    """Answer when the gate ``request`` is open, with what the request sees then."""
+    """Answer when the gate ``request`` is open, with the request's view at that time."""
     journal.write("serving", "begun", "held request")
     await gate("request")
     seen = _look(request)

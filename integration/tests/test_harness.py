@@ -1,4 +1,4 @@
-"""The harness's own rules: what is asked, how answers are compared, what the files must have."""
+"""The harness's own rules: for questions, for comparing answers, and for the committed files."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ CLOSED = (
 )
 
 
-# What is asked
+# The questions
 
 
 def test_every_probe_asks_what_there_is() -> None:
@@ -180,7 +180,7 @@ PROBE = Probe(id="probe", scenario="int", check="closes", question="?", row="sto
 
 
 def test_an_outcome_outside_the_committed_ones_deviates() -> None:
-    """Within what varies it does not."""
+    """An outcome that is among the varying ones does not."""
     committed = result(probe={"pass", "partial"})
     assert not result(probe={"pass"}).deviates(committed, "int", [PROBE])
     assert result(probe={"fail"}).deviates(committed, "int", [PROBE])
@@ -219,7 +219,7 @@ def test_a_result_reads_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said() -> None:
-    """A result, an answer, a note; a stranger."""
+    """A result, an answer, a note, or a target for a result."""
     target = Target(
         id="a.handler", title="a", setup="handler", command=(), requirements=(), suite="all"
     )
@@ -237,11 +237,11 @@ def test_what_is_missing_is_said() -> None:
     assert lacks([], [], {"a.handler": result()}, notes) == ["a.handler: no such target"]
 
 
-# What is committed
+# The committed files
 
 
 def test_the_results_are_complete() -> None:
-    """Every target has an answer to every probe, and what needs a note has one."""
+    """Every target has an answer to every probe, and every outcome that needs a note has one."""
     targets = [target for target in read_targets().values() if not target.control]
     assert lacks(targets, read_probes(), read_results(), read_notes()) == []
 
@@ -266,5 +266,5 @@ def test_the_results_have_the_notes_of_today() -> None:
 
 
 def test_the_pages_are_what_is_rendered() -> None:
-    """A hand edit is caught; rendering twice gives the same bytes."""
+    """A hand edit is caught, and rendering twice gives the same bytes."""
     assert pages.differs() == []

@@ -1,4 +1,4 @@
-"""The checks: how each probe's question is answered from what was seen of one launch."""
+"""The checks: each answers the question of a probe from the observation of one launch."""
 
 from . import closing, in_flight, log, startup, state, workers
 from .common import BLOCKED, CHECKS, FAIL, NO, PARTIAL, PASS, YES, started

@@ -1,4 +1,4 @@
-"""What the lifespan leaves behind when the server has ended."""
+"""Resources and processes that are left when the server has ended."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def closes_the_others(seen: Observation) -> str:
 
 @check
 def closes_or_never_starts(seen: Observation) -> str:
-    """As ``closes``; a worker that ends before its startup has nothing to close."""
+    """As ``closes``, but a worker that ends before its startup has nothing to close."""
     if seen.hung or seen.orphans:
         return FAIL
     workers = seen.journal.workers

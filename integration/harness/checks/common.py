@@ -1,4 +1,4 @@
-"""What all checks share: the outcomes, the register of checks, and the names in the journal."""
+"""The outcomes, the register of checks, and helpers that several checks use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Check = Callable[[Observation], str]
 PASS, FAIL, PARTIAL, BLOCKED = "pass", "fail", "partial", "blocked"
 YES, NO = "yes", "no"
 NAMES = ["base", "dependent"]
-"""What the state holds after a startup of the project."""
+"""The names in the state after a startup of the project."""
 
 CHECKS: dict[str, Check] = {}
 """Every check by the name that ``probes.toml`` calls it by."""

@@ -1,4 +1,4 @@
-"""What becomes of requests and WebSockets that are open when the server stops."""
+"""Requests and WebSockets that are open when the server stops."""
 
 from __future__ import annotations
 

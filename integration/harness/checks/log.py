@@ -1,4 +1,4 @@
-"""What the log says, and what it does not."""
+"""The log: reasons, errors, and no noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The startup: when, where and how often it runs, and what follows when it fails."""
+"""The startup: its time, its place, how often it runs, and the end of one that fails."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def no_storm(seen: Observation) -> str:
 
 @check
 def rolls_back(seen: Observation) -> str:
-    """What had started before the one that failed was closed."""
+    """The resources that had started before the failing one were closed."""
     opened = seen.journal.count("base open")
     return verdict(opened and opened == seen.journal.count("base closed"))
 

@@ -1,4 +1,4 @@
-"""What requests and WebSockets see of the state."""
+"""The state, as requests and WebSockets see it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def replaces(seen: Observation) -> str:
 
 @check
 def replaces_in_place(seen: Observation) -> str:
-    """As ``replaces``; the old and the new lifespan may live in one process."""
+    """As ``replaces``, but the old and the new lifespan may live in one process."""
     if not started(seen) or not seen.client.replaced or seen.hung or seen.orphans:
         return FAIL
     opened = seen.journal.count("base open")
@@ -27,7 +27,7 @@ def replaces_in_place(seen: Observation) -> str:
 
 @check
 def replaces_killed(seen: Observation) -> str:
-    """A new worker starts up in place of the killed one; all others close at the end."""
+    """A new worker starts up in place of the killed one, and all others close at the end."""
     if not started(seen) or not seen.client.replaced or seen.hung or seen.orphans:
         return FAIL
     others = [pid for pid in seen.journal.workers if seen.journal.of(pid).count("base closed")]
@@ -43,7 +43,7 @@ def loses_no_request(seen: Observation) -> str:
 
 @check
 def hup_is_clean(seen: Observation) -> str:
-    """Upon SIGHUP workers are replaced, or the server stops; either way everything is closed."""
+    """Upon SIGHUP workers are replaced, or the server stops, and everything is closed."""
     if not started(seen) or not (seen.client.replaced or seen.client.ended):
         return FAIL
     return closes(seen)

@@ -1,4 +1,4 @@
-"""Two resources, one of which requires the other; each tells the journal what happens to it."""
+"""Two resources that write each step into the journal. One requires the other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def base() -> AsyncIterator[list[str]]:
 
 @resource(requires=[base])
 async def dependent() -> AsyncIterator[str]:
-    """Have what is misbehaving as the scenario asks."""
+    """Have a value, and misbehave as the scenario asks."""
     journal.write("startup", "opening", "dependent")
     await _start()
     journal.write("startup", "open", "dependent")
