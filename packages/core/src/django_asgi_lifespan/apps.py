@@ -14,5 +14,5 @@ class LifespanConfig(AppConfig):
     verbose_name = "ASGI lifespan"
 
     def ready(self) -> None:
-        """Declare what the modules declare."""
+        """Import the modules, which declares their resources."""
         discover()

@@ -16,11 +16,11 @@ class LifespanSettings:
     """The validated content of ``settings.ASGI_LIFESPAN``, defaults filled in.
 
     Attributes:
-        startup_timeout: seconds for the whole startup; None sets no limit.
-        shutdown_timeout: seconds for the whole shutdown; None sets no limit.
+        startup_timeout: seconds for the whole startup, or None for no limit.
+        shutdown_timeout: seconds for the whole shutdown, or None for no limit.
         autodiscover: whether the ``lifespan`` module of every installed Django app is imported.
-        adapters: dotted names of further server adapters; None forbids those that are found by
-            themselves, too.
+        adapters: dotted names of further server adapters, or None to use no adapter at all, not
+            even an installed one.
     """
 
     # To build a dataclass or a named tuple takes longer than to import the rest of this module.
@@ -41,7 +41,11 @@ class LifespanSettings:
 
 
 def timeout(value: object) -> float | None:
-    """Return *value* as seconds, or None for no limit; raise ValueError for anything else."""
+    """Return *value* as seconds, or None for no limit.
+
+    Raises:
+        ValueError: for any other value.
+    """
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:

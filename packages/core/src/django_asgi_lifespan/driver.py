@@ -23,11 +23,12 @@ logger = logging.getLogger("django_asgi_lifespan")
 
 
 class LifespanDriver:
-    """Starts and stops the lifespan of an ASGI application, as a server does; to be used once.
+    """Starts and stops the lifespan of an ASGI application, as a server does. Use it once.
 
-    ``async with LifespanDriver(application) as state:`` starts up, and shuts down at its end;
-    ``startup()`` and ``shutdown()`` do it apart. The application runs in a task of its own.
-    No time limit is set: cancel the caller, and the application is cancelled and waited for.
+    ``async with LifespanDriver(application) as state:`` starts up, and shuts down at its end.
+    ``startup()`` and ``shutdown()`` do the two steps apart. The application runs in a task of its
+    own. There is no time limit: if the caller is cancelled, the driver cancels the application
+    and waits for its end.
 
     Attributes:
         state: the ``scope["state"]`` of the lifespan, of which every request gets a shallow copy.
@@ -51,7 +52,7 @@ class LifespanDriver:
         Raises:
             StartupFailedError: with the message of the application, which has ended.
             LifespanUnsupportedError: the application ended without an answer.
-            LifespanProtocolError: the application sent what the specification does not allow.
+            LifespanProtocolError: the application sent a message that the specification forbids.
         """
         loop = asyncio.get_running_loop()
         self._idle = loop.create_future()
@@ -74,8 +75,8 @@ class LifespanDriver:
         """Return when the application has shut down and ended.
 
         Raises:
-            ShutdownFailedError: with the message of the application, or what it raised instead.
-            LifespanProtocolError: the application sent what the specification does not allow.
+            ShutdownFailedError: with the message of the application, or with its exception.
+            LifespanProtocolError: the application sent a message that the specification forbids.
         """
         answer = await self._ask("shutdown")
         await self._finish()
@@ -112,7 +113,7 @@ class LifespanDriver:
         await self._application(scope, self._receive, self._send)
 
     async def _ask(self, phase: str) -> Message | None:
-        """Send the message of *phase*; return the answer, or None if the application ended."""
+        """Send the message of *phase*, and return the answer, or None if the application ended."""
         self._phase = phase
         self._answer = asyncio.get_running_loop().create_future()
         self._messages.put_nowait({"type": f"lifespan.{phase}"})
@@ -120,13 +121,13 @@ class LifespanDriver:
         return self._answer.result() if self._answer.done() else None
 
     async def _finish(self) -> None:
-        """Wait for the application to end; cancel it where it waits for one more message."""
+        """Wait for the application to end. Cancel it if it waits for one more message."""
         await self._wait_for(self._idle)
         if not self._task.done():
             await self._cancel()
 
     async def _wait_for(self, future: asyncio.Future[Any]) -> None:
-        """Wait for *future* or for the end of the application; cancelled, cancel that first."""
+        """Wait for *future* or for the end of the application. Pass a cancellation on to it."""
         try:
             await asyncio.wait({future, self._task}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -143,7 +144,7 @@ class LifespanDriver:
                 self._task.cancel()
 
     def _error(self) -> BaseException | None:
-        """Return what the application, which has ended, raised; raise a breach of the protocol."""
+        """Return the exception of the application, which has ended. Raise a protocol error."""
         error = None if self._task.cancelled() else self._task.exception()
         if isinstance(error, LifespanProtocolError):
             raise error

@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions whose message says what happened, why, and what to do."""
+"""The exceptions of this package. Each message names the failure, its reason and the remedy."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class AdapterError(LifespanError, ImproperlyConfigured):
 
 
 class ResourceUnavailableError(LifespanError):
-    """A resource or the state was asked for where no lifespan provides it; the message says why."""
+    """A resource or the state was asked for where no lifespan provides it. The message says why."""
 
 
 class LifespanProtocolError(LifespanError):
-    """One side of the lifespan protocol sent what the ASGI specification does not allow."""
+    """One side of the lifespan protocol sent a message that the ASGI specification forbids."""
 
 
 class LifespanUnsupportedError(LifespanError):
@@ -60,15 +60,15 @@ class LifespanUnsupportedError(LifespanError):
 
 
 class LifespanFailedError(LifespanError):
-    """One phase of the lifespan failed; ``str()`` is the message that the server gets."""
+    """One phase of the lifespan failed. ``str()`` is the message that the server gets."""
 
 
 class StartupFailedError(LifespanFailedError):
-    """The startup failed, and whatever had been started is stopped again."""
+    """The startup failed, and all that had been started is stopped again."""
 
 
 class ShutdownFailedError(LifespanFailedError):
-    """Something failed to stop; everything was given its turn to stop all the same."""
+    """At least one resource or receiver failed to stop. All others had their turn to stop."""
 
 
 class ReceiverError(LifespanError):
@@ -90,7 +90,7 @@ def leaves(exception: BaseException) -> Iterator[BaseException]:
 
 
 def describe(exception: BaseException) -> str:
-    """Return type and text of every leaf of *exception*; never empty."""
+    """Return type and text of every leaf of *exception*, which is never an empty string."""
     return ", ".join(map(_describe_leaf, leaves(exception)))
 
 

@@ -25,8 +25,8 @@ GetResponse = Callable[[HttpRequest], "HttpResponseBase | Awaitable[HttpResponse
 class LifespanStateMiddleware:
     """Sets ``request.state``: the state of the ASGI scope, else a copy of the running lifespan's.
 
-    Requests that our handler serves have it without this middleware. Django's own test clients
-    and WSGI servers make requests that have not; where no lifespan runs, it is empty.
+    Requests that our handler serves have it without this middleware. Requests from Django's own
+    test clients and from WSGI servers do not. If no lifespan runs, the state is empty.
     """
 
     sync_capable = True

@@ -28,14 +28,14 @@ def mounted_application(
     """Declare a resource that runs the lifespan of another ASGI application.
 
     For a Starlette, FastAPI or MCP application that is served beside Django: its lifespan starts
-    and stops with the project's. What ``.get()`` returns is the application to pass requests to;
-    their scopes get the state of its own lifespan, and not the project's.
+    and stops with the project's. ``.get()`` returns the application to pass requests to. It puts
+    the state of its own lifespan into their scopes, instead of the project's.
 
     Args:
         application: takes ``(scope, receive, send)``, the lifespan scope included.
-        factory: in its place, a function that makes the application at each start, for those
-            that live only once, as MCP's do.
-        options: those of ``resource()``; a name is needed.
+        factory: a function that makes the application at each startup, for applications that
+            can only be started once (MCP's, for example). Give it instead of *application*.
+        options: those of ``resource()``, of which ``name`` is required.
 
     Raises:
         TypeError: not exactly one of *application* and *factory* is given, or no name.

@@ -23,13 +23,13 @@ async def speak_lifespan(
     """Enter *lifespan* at ``lifespan.startup``, exit it at ``lifespan.shutdown``, answer each.
 
     A StartupFailedError or ShutdownFailedError becomes the ``failed`` message, and this function
-    returns. Whatever else happens in between - ``receive`` or ``send`` raises, this task is
-    cancelled - *lifespan* is exited before it goes on its way. Nothing is raised to tell a server
-    that a phase failed: the message ends every server that was measured, while an exception makes
-    most of them serve without a lifespan.
+    returns. If ``receive`` or ``send`` raises in between, or this task is cancelled, *lifespan* is
+    exited before the exception leaves this function. A failed phase raises no exception to the
+    server: the message ends every server that was measured, while an exception makes most of them
+    serve without a lifespan.
 
     Raises:
-        LifespanProtocolError: the server sent something else.
+        LifespanProtocolError: the server sent any other message.
     """
     await _expect("lifespan.startup", receive)
     try:

@@ -19,11 +19,11 @@ class LifespanAwareAsyncClient(AsyncClient):
     It can be the ``async_client_class`` of a test case.
 
     Args:
-        state: what each request gets a shallow copy of; by default the state of the running
+        state: each request gets a shallow copy of it. By default it is the state of the running
             lifespan, or an empty one. To run a lifespan, use ``run_lifespan()``.
 
     Attributes:
-        state: the given state, or what stands for it by default.
+        state: the given state, or its default.
     """
 
     def __init__(self, *, state: State | None = None, **defaults: Any) -> None:
@@ -32,7 +32,7 @@ class LifespanAwareAsyncClient(AsyncClient):
 
     @property
     def state(self) -> State:
-        """What requests get a copy of."""
+        """The state that requests get a copy of."""
         if self._state is not None:
             return self._state
         try:
@@ -45,6 +45,6 @@ class LifespanAwareAsyncClient(AsyncClient):
         self._state = state
 
     def _base_scope(self, **request: Any) -> dict[str, Any]:
-        # Where Django 5.2 makes a header of an unknown keyword argument of a request.
+        # Django 5.2 makes a header of an unknown keyword argument, so the state is added here.
         base: Any = super()
         return {**base._base_scope(**request), "state": dict(self.state)}

@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ("LifespanManager", "State")
 
 State = MutableMapping[str, Any]
-"""What a manager yields, and what ``request.state`` is."""
+"""The mapping that a manager yields, and the type of ``request.state``."""
 
 LifespanManager = AsyncGenerator[State, None]
-"""What the function below ``@asynccontextmanager`` returns."""
+"""The return type of the function below ``@asynccontextmanager``."""
