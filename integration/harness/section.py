@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from .book import ROWS, SETUPS, WORDS, Book
 from .notes import Notes
@@ -20,9 +20,7 @@ def section(book: Book, name: str, title: str) -> str:
         return ""
     footnotes = _Footnotes(name, book.notes)
     lines = [f"## {title}", ""]
-    for target in targets:
-        command = " ".join(_readable(target))
-        lines.append(f"- **{target.id}** ({SETUPS[target.setup].lower()}): `{command}`")
+    lines += [f"- **{t.id}** ({SETUPS[t.setup].lower()}): `{t.shown}`" for t in targets]
     heads = [f"{t.id}<br>{_versions(book.results[t.id], name)}" for t in targets]
     lines += ["", "| | " + " | ".join(heads) + " |", "|---" * (len(targets) + 1) + "|"]
     for row, words in ROWS.items():
@@ -42,20 +40,6 @@ def section(book: Book, name: str, title: str) -> str:
 
 def _is_asked(probe: Probe, target: Target) -> bool:
     return probe.unanswered(target) != NOT_APPLICABLE
-
-
-def _readable(target: Target) -> Iterable[str]:
-    """Return the command as a person would type it, without the places of this launch."""
-    words = list(target.command)
-    for flag in ("--port", "--host", "--bind", "-p", "-b", "--uds"):
-        while flag in words:
-            index = words.index(flag)
-            del words[index : index + 2]
-    return (
-        word.replace("{application}", "asgi:application").replace("{graceful}", "3")
-        for word in words
-        if "{port}" not in word
-    )
 
 
 def _versions(result: Result, server: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,26 @@ import tomli
 
 HERE = Path(__file__).parent
 OURS = "django-asgi-lifespan"
+NOT_INHERITED = {"summary", "smoke"}
+OPTIONAL = ("max_requests", "lifetime", "timeout")
+"""Capabilities that take options on the command line."""
+
+Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One way to launch a server with one setup. ``targets.toml`` explains the fields."""
+    """One way to launch a server with one setup. ``targets.toml`` explains the fields.
+
+    Attributes:
+        shown: the command as a person would type it, without the place where it listens.
+    """
 
     id: str
     title: str
     setup: str
     command: tuple[str, ...]
+    shown: str = ""
     requirements: tuple[str, ...]
     suite: str
     server: str = ""
@@ -40,51 +50,79 @@ class Target:
 
 def read_targets(path: Path = HERE.parent / "targets.toml") -> dict[str, Target]:
     """Return every target by its id, in the order of the file."""
-    ways: dict[str, dict[str, Any]] = tomli.loads(path.read_text())
+    entries: dict[str, Entry] = tomli.loads(path.read_text())
+    ways = {name: _inherit(entries, name) for name in entries}
     targets = [
-        _target(name, setup, {**way, **differences})
+        _target(name, setup, _merge(way, way.get("differs", {}).get(setup, {})))
         for name, way in ways.items()
-        for setup, differences in way["setups"].items()
+        for setup in way["setups"]
     ]
     return {target.id: target for target in targets}
 
 
-def _target(name: str, setup: str, way: dict[str, Any]) -> Target:
-    extra = f"{OURS}[{way['server']}]" if setup in {"installed", "command"} else OURS
-    packages = [*way["packages"], *([] if setup == "stock" else [extra])]
+def _inherit(entries: Mapping[str, Entry], name: str) -> Entry:
+    """Return an entry with everything that its base hands down to it."""
+    entry = entries[name]
+    if "base" not in entry:
+        return entry
+    base = _inherit(entries, entry["base"])
+    return _merge({key: base[key] for key in base if key not in NOT_INHERITED}, entry)
+
+
+def _merge(base: Entry, differences: Entry) -> Entry:
+    """Return both in one, tables key by key."""
+    tables = {key for key, value in differences.items() if isinstance(value, dict) and key in base}
+    return base | differences | {key: _merge(base[key], differences[key]) for key in tables}
+
+
+def _target(name: str, setup: str, way: Entry) -> Target:
+    words: dict[str, str] = way["words"]
+    command = _fill(way["command"], words)
+    shown = {"application": "asgi:application", "graceful": "3"}
     options: dict[str, tuple[str, ...]] = {
-        key: tuple(way[key]) for key in ("max_requests", "lifetime", "timeout") if key in way
+        key: tuple(way[key].split()) for key in OPTIONAL if way.get(key, False) is not False
     }
-    capabilities: set[str] = {
-        key for key in ("supervisor", "reload", "scales", "trio") if way.get(key)
-    }
-    capabilities |= options.keys()
-    if "supervisor" not in capabilities:
-        capabilities.add("unsupervised")
-    if not way.get("wsgi"):
-        capabilities.add("websocket")
-    replaced: dict[str, str] = way.get("replace", {})
-    words: list[str] = way["command"]
-    command = tuple(
-        each.replace("{harness}", str(HERE))
-        for word in words
-        for each in replaced.get(word, word).split()
-    )
-    if any("{port}" in word for word in command):
-        capabilities.add("port")
     return Target(
         id=f"{name}.{setup}",
         title=way["title"],
         setup=setup,
         command=command,
-        requirements=tuple(sorted({*packages, "Django"})),
+        shown=" ".join(_fill(way["command"], words | {"listen": ""} | shown)),
+        requirements=_requirements(setup, way),
         suite="brief" if setup == "stock" else way.get("suite", "all"),
         server=way.get("server", ""),
         control=way.get("control", ""),
         processes=way.get("processes", 1),
-        smoke=way.get("smoke", False),
+        smoke=setup in way.get("smoke", ()),
         summary=way.get("summary", False),
         options=options,
         environment=way.get("environment", {}),
-        capabilities=frozenset(capabilities),
+        capabilities=frozenset({*options, *_capabilities(way, command)}),
     )
+
+
+def _fill(command: str, words: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the words of a command, with its own words filled in."""
+    for name, text in words.items():
+        command = command.replace(f"{{{name}}}", text)
+    return tuple(command.replace("{harness}", str(HERE)).split())
+
+
+def _requirements(setup: str, way: Entry) -> tuple[str, ...]:
+    """Return the packages to install, ours among them."""
+    packages = {*way["packages"], "Django"}
+    if setup in {"installed", "command"}:
+        packages.add(f"{OURS}[{way['server']}]")
+    elif setup == "handler":
+        packages.add(OURS)
+    return tuple(sorted(packages))
+
+
+def _capabilities(way: Entry, command: tuple[str, ...]) -> Iterable[str]:
+    """Yield the abilities that scenarios may need, other than those with options."""
+    yield from (key for key in ("reload", "scales", "trio") if way.get(key))
+    yield "supervisor" if way.get("supervisor") else "unsupervised"
+    if not way.get("wsgi"):
+        yield "websocket"
+    if any("{port}" in word for word in command):
+        yield "port"

@@ -91,6 +91,50 @@ def test_every_target_plays_scenarios_that_there_are() -> None:
     assert all(scenarios <= set(SCENARIOS) for scenarios in SUITES.values())
 
 
+WAYS = """
+[a]
+title = "a"
+server = "uvicorn"
+packages = ["uvicorn"]
+command = "{program} {options} {listen} {application}"
+words = { program = "a", options = "--one", listen = "--port {port}" }
+environment = { ONE = "1" }
+reload = true
+summary = true
+smoke = ["command"]
+max_requests = "--max 3"
+timeout = ""
+setups = ["command"]
+differs.command = { words.program = "python -m a", environment.TWO = "2" }
+
+[b]
+base = "a"
+title = "b"
+words.options = "--two"
+reload = false
+timeout = false
+setups = ["handler", "command"]
+"""
+
+
+def test_a_target_states_the_differences_from_its_base(tmp_path: Path) -> None:
+    """A setup states its own on top of them. Summary and smoke are not handed down."""
+    path = tmp_path / "targets.toml"
+    path.write_text(WAYS)
+    targets = read_targets(path)
+    assert {name: " ".join(target.command) for name, target in targets.items()} == {
+        "a.command": "python -m a --one --port {port} {application}",
+        "b.handler": "a --two --port {port} {application}",
+        "b.command": "python -m a --two --port {port} {application}",
+    }
+    a, handler, command = targets.values()
+    assert (a.summary, a.smoke, command.summary, command.smoke) == (True, True, False, False)
+    assert (handler.environment, command.environment) == ({"ONE": "1"}, {"ONE": "1", "TWO": "2"})
+    assert a.capabilities - command.capabilities == {"reload", "timeout"}
+    assert command.options == {"max_requests": ("--max", "3")}
+    assert command.shown == "python -m a --two asgi:application"
+
+
 def test_every_row_of_the_contract_is_asked_about() -> None:
     """The page has a heading for each row, and each row has a question."""
     assert {probe.row for probe in read_probes()} == set(book.ROWS)
