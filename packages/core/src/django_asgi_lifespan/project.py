@@ -33,14 +33,14 @@ logger = logging.getLogger("django_asgi_lifespan")
 
 
 def registered() -> str:
-    """Return what a lifespan would have to do, for a person to read; empty if nothing."""
+    """Return what a lifespan would have to do, for a person to read. It is empty if nothing."""
     signals = (asgi_lifespan, asgi_startup, asgi_stopping, asgi_shutdown)
     receivers = sum(map(count_receivers, signals))
     return ", ".join([*registry.names(), *([f"{receivers} signal receivers"] if receivers else [])])
 
 
 class ProjectLifespan:
-    """An async context manager inside of which the project's resources run; to be used once.
+    """An async context manager inside of which the project's resources run. Use it once.
 
     Args:
         scope: the lifespan scope. Its ``state``, made if there is none, mirrors ours after the

@@ -92,7 +92,7 @@ class Lifespan:
         _unfinished.append(self)
 
     def fill_state(self) -> None:
-        """Put what the resources yielded into the state; of two that want one key the first wins.
+        """Put what the resources yielded into the state. Of two that want one key the first wins.
 
         The value of a resource goes there under its name, a mapping to be merged key by key.
         """
@@ -128,7 +128,7 @@ class Lifespan:
         running.setdefault(self.loop, []).append(self)
 
     def end(self, failure: str = "") -> None:
-        """Withdraw this lifespan; *failure* says why it never ran."""
+        """Withdraw this lifespan. *failure* says why it never ran."""
         global _why_none
         if failure:
             self.phase = "failed"

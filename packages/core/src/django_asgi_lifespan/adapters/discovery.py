@@ -29,8 +29,9 @@ class AdaptedLifespan(Protocol):
     """One lifespan of the project, as an adapter sees it.
 
     Attributes:
-        receive: the callable that the server passed with the lifespan scope; None where no server
-            did, as in ``run_lifespan()``. Do not rely on its type: applications in front wrap it.
+        receive: the callable that the server passed with the lifespan scope, or None where no
+            server did, as in ``run_lifespan()``. Do not rely on its type: applications in front
+            wrap it.
         is_adapted: whether an adapter has returned a context manager for this lifespan.
     """
 
@@ -38,7 +39,7 @@ class AdaptedLifespan(Protocol):
     is_adapted: bool
 
     def announce_stopping(self) -> object:
-        """Let the project know that the server has begun to stop; the first call counts."""
+        """Let the project know that the server has begun to stop. The first call counts."""
         ...
 
     def close_websockets(self) -> Coroutine[Any, Any, None]:

@@ -34,7 +34,7 @@ A program that runs the server sends it SIGTERM at Ctrl+C, while the terminal se
 """
 
 DRAIN_SHARE = 0.6
-"""The part that requests get where the parent process kills a worker; the shutdown gets the rest.
+"""The part that requests get where the parent process kills a worker. The shutdown gets the rest.
 
 Requests that end sooner leave their part to the shutdown.
 """
@@ -60,7 +60,7 @@ class Server(Protocol):
         ...
 
     def interrupt_startup(self) -> None:
-        """Cancel the startup, which closes what is open."""
+        """Cancel the startup, which closes the resources that are open."""
         ...
 
     def stop_listening(self) -> None:
@@ -86,10 +86,10 @@ class Deadlines:
     A deadline only moves closer.
 
     Args:
-        limit: seconds that requests have from the begin of the stop on; None sets no limit.
+        limit: seconds that requests have from the begin of the stop on, or None for no limit.
 
     Attributes:
-        begun_at: when the stop began; None before.
+        begun_at: when the stop began, or None before.
         disconnect_at: when the clients of the requests left are disconnected.
         abandon_at: when the requests left are waited for no more.
         end_by: when the lifespan has to have ended, because the parent process kills then.
@@ -121,7 +121,7 @@ class Deadlines:
 
     @property
     def limit(self) -> float | None:
-        """Seconds that requests have, or had, from the begin of the stop on; None without a limit.
+        """Seconds that requests have, or had, since the begin of the stop, or None without a limit.
 
         It shrinks with the deadlines.
         """
@@ -161,15 +161,15 @@ class Stop:
     Make it in the event loop. ``receive`` and ``request`` begin the stop, ``run()`` does it.
 
     Args:
-        server: what is done to the server.
+        server: the methods through which the server is stopped.
         deadlines: how long requests have.
         option: the option of the server that sets the limit, for the log.
         logger: one that the log configuration of the server shows.
-        clock: returns seconds; also called in handlers of OS signals, where the clock of an event
-            loop may be late.
+        clock: returns seconds. It is also called in handlers of OS signals, where the clock of
+            an event loop may be late.
 
     Attributes:
-        lifespan: the one that is told of the stop; an adapter may set it later.
+        lifespan: the one that is told of the stop. An adapter may set it later.
         has_begun: whether the server was told to stop.
     """
 
@@ -210,13 +210,13 @@ class Stop:
             self.hurry()
 
     def request(self) -> None:
-        """Begin the stop, the first time; call it in any thread."""
+        """Begin the stop, the first time. Call it in any thread."""
         self.deadlines.begin(self._clock())
         with contextlib.suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(self._begun.set)
 
     def hurry(self) -> None:
-        """Give requests up, and interrupt a startup once more; call it in any thread."""
+        """Give requests up, and interrupt a startup once more. Call it in any thread."""
         self.deadlines.hurry(self._clock())
         self._is_hurried = True
 
@@ -228,7 +228,7 @@ class Stop:
 
         Args:
             until_idle: return as soon as no request is in flight. Without it, requests that begin
-                late are seen to until the limit; cancel the call when the lifespan has ended.
+                late are seen to until the limit. Cancel the call when the lifespan has ended.
         """
         await self._begun.wait()
         if self._server.is_starting():
@@ -240,7 +240,7 @@ class Stop:
         await self._drain(until_idle=until_idle)
 
     async def _interrupt_startup(self) -> None:
-        """Return when the startup has ended; a hurried stop interrupts it once more."""
+        """Return when the startup has ended. A hurried stop interrupts it once more."""
         self._logger.info("Told to stop while the application starts up: it is interrupted.")
         self._server.interrupt_startup()
         while self._server.is_starting():
@@ -250,7 +250,7 @@ class Stop:
             await asyncio.sleep(POLL)
 
     async def _drain(self, *, until_idle: bool) -> None:
-        """Wait for the requests in flight; give up those that are left at their deadline."""
+        """Wait for the requests in flight, and give up those that are left at their deadline."""
         told: set[asyncio.Task[Any]] = set()
         cancelled: set[asyncio.Task[Any]] = set()
         has_said = False

@@ -1,8 +1,8 @@
 """Finds the tasks and the calls of a server by the names of its functions.
 
-A server keeps its requests to itself; the tasks of its event loop can be listed. What Django needs
-to know of a request that is given up: from Django 5.0 to 6.0 its handler cancels a view when the
-client disconnects, but leaves the view running when the handler itself is cancelled
+A server keeps its requests to itself, but the tasks of its event loop can be listed. From Django
+5.0 to 6.0 the handler of a request that is given up cancels the view when the client disconnects,
+but leaves the view running when the handler itself is cancelled
 (``ASGIHandler.handle``, django/core/handlers/asgi.py). So a stop disconnects the clients first,
 and cancels the tasks only afterwards.
 """
@@ -33,7 +33,7 @@ class Call(NamedTuple):
 def calls(module: str, *functions: str) -> list[Call]:
     """Return the unfinished calls in this event loop of coroutine functions of *module*.
 
-    The function of a task is found in any task; a function that it awaits is found in tasks other
+    The function of a task is found in any task. A function that it awaits is found in tasks other
     than the current one, as deep as one coroutine awaits the other.
 
     Args:
