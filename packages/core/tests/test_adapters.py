@@ -11,15 +11,16 @@ import textwrap
 import types
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from django_asgi_lifespan import AdapterError, StartupFailedError, resource
-from django_asgi_lifespan.adapters import discovery
+from django_asgi_lifespan import AdapterError, StartupFailedError, resource, run_lifespan
+from django_asgi_lifespan.adapters import Adapter, discovery, is_held
 from django_asgi_lifespan.asgi import LifespanApplication, get_asgi_application
 from django_asgi_lifespan.driver import LifespanDriver
+from django_asgi_lifespan.state import announce_stopping, running
 
 Write = Callable[..., list[str]]
 
@@ -203,6 +204,104 @@ def test_a_wrong_name_in_the_settings_says_where_it_stands(settings: Any) -> Non
     settings.ASGI_LIFESPAN = {"ADAPTERS": ["nowhere.hooks"]}
     with pytest.raises(
         AdapterError, match=r"No module named 'nowhere'. It is named in ASGI_LIFESPAN\['ADAPTERS'\]"
+    ):
+        get_asgi_application()
+
+
+HOOKS_WITH_A_CLASS = """
+    import contextlib
+
+    from django_asgi_lifespan.adapters import Adapter, hold, is_held
+    from journal_of_the_test import journal
+
+    class ImaginaryAdapter(Adapter):
+        def __init__(self):
+            journal.append("made")
+
+        def lifespan(self, lifespan):
+            journal.append(f"asked by a lifespan with receive: {lifespan.receive is not None}")
+            return None if is_held(Adapter) else hold(Adapter)
+"""
+
+
+@pytest.mark.usefixtures("server")
+async def test_an_adapter_is_a_class_of_which_a_process_has_one_instance(write: Write) -> None:
+    """It is found by its name; a method that it leaves out does nothing."""
+    journal = write(HOOKS_WITH_A_CLASS)
+    async with LifespanDriver(get_asgi_application()):
+        pass
+    async with LifespanDriver(get_asgi_application()):
+        pass
+    assert journal == ["made", *["asked by a lifespan with receive: True"] * 2]
+
+
+def test_the_base_class_does_nothing() -> None:
+    """An author overrides the methods that the server needs."""
+    adapter = Adapter()
+    adapter.application_made(object())
+    assert adapter.lifespan(cast("Any", None)) is None
+
+
+@pytest.mark.usefixtures("server")
+async def test_a_lifespan_outside_of_a_handler_asks_the_adapters(write: Write) -> None:
+    """It may stand in the lifespan of an application in front, which the server drives.
+
+    A server that one lifespan holds is not found by another one.
+    """
+    journal = write(HOOKS_WITH_A_CLASS)
+    async with run_lifespan():
+        [outer] = running[asyncio.get_running_loop()]
+        async with run_lifespan():
+            _, inner = running[asyncio.get_running_loop()]
+            assert outer.is_adapted
+            assert not inner.is_adapted
+    assert journal == ["made", *["asked by a lifespan with receive: False"] * 2]
+    assert not is_held(Adapter)
+
+
+@pytest.mark.usefixtures("server")
+async def test_the_functions_of_version_1_0_are_asked_by_handlers_alone(write: Write) -> None:
+    """Their function takes the callable that a server passes."""
+    journal = write()
+    async with run_lifespan():
+        pass
+    assert journal == []
+
+
+async def test_only_the_lifespan_of_the_server_is_told_of_its_stop(
+    write: Write, settings: Any
+) -> None:
+    """One that a view runs goes on."""
+    write(HOOKS_WITH_A_CLASS, package="shop_server")
+    settings.ASGI_LIFESPAN = {"ADAPTERS": ["shop_server.hooks.ImaginaryAdapter"]}
+    async with run_lifespan(), run_lifespan():
+        outer, inner = running[asyncio.get_running_loop()]
+        announce_stopping()
+        assert outer.stopping.is_set()
+        assert not inner.stopping.is_set()
+
+
+@pytest.mark.parametrize(
+    "name", ["shop_server.hooks.ImaginaryAdapter", "shop_server.hooks.nothing"]
+)
+def test_an_adapter_in_the_settings_may_be_a_class(write: Write, settings: Any, name: str) -> None:
+    """Named by its module and its own name."""
+    settings.ASGI_LIFESPAN = {"ADAPTERS": [name]}
+    journal = write(HOOKS_WITH_A_CLASS, package="shop_server")
+    if name.endswith("nothing"):
+        with pytest.raises(AdapterError, match=r"No module named 'shop_server.hooks.nothing'"):
+            get_asgi_application()
+    else:
+        get_asgi_application()
+        assert journal == ["made"]
+
+
+def test_a_class_that_is_no_adapter_says_so(settings: Any) -> None:
+    """Its base class is missing."""
+    settings.ASGI_LIFESPAN = {"ADAPTERS": ["json.JSONDecoder"]}
+    with pytest.raises(
+        AdapterError,
+        match=r"JSONDecoder'> is no subclass of django_asgi_lifespan.adapters.Adapter. It is named",
     ):
         get_asgi_application()
 

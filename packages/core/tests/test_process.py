@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from django_asgi_lifespan.adapters import STARTUP_FAILURE, exit_despite_threads, watch_supervisor
+from django_asgi_lifespan.adapters import (
+    STARTUP_FAILURE,
+    exit_despite_threads,
+    handle_os_signals,
+    in_main_thread,
+    stop_signals,
+    watch_supervisor,
+)
 
 DEADLINE = 30.0
 
@@ -46,6 +54,38 @@ def test_a_thread_does_not_keep_the_process_from_ending() -> None:
         exit_despite_threads(logging.getLogger(), after=0.1, code=3)
     """
     assert run(script) == (3, "The process ends without its threads, which go on: stuck\n")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        "sys.{stream} = None",
+        "sys.{stream}.close()",
+        "read, write = os.pipe(); os.close(read); os.dup2(write, sys.{stream}.fileno())",
+        """read, write = os.pipe()
+        os.set_blocking(write, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(write, bytes(4096)):
+                pass
+        os.set_blocking(write, True)
+        os.dup2(write, sys.{stream}.fileno())""",
+    ],
+    ids=["none", "closed", "a pipe without a reader", "a full pipe"],
+)
+def test_a_process_ends_whatever_has_become_of_its_output(stream: str, state: str) -> None:
+    """The log is written to that stream."""
+    script = f"""if True:
+        import contextlib, logging, os, sys, threading
+        from django_asgi_lifespan.adapters import exit_despite_threads
+        logging.basicConfig(stream=sys.{stream})
+        {state.format(stream=stream)}
+        threading.Thread(target=threading.Event().wait, name="stuck").start()
+        exit_despite_threads(logging.getLogger(), after=0.1, code=3)
+    """
+    code, _ = run(script)
+    assert code == 3
 
 
 @pytest.mark.process
@@ -131,3 +171,57 @@ async def test_a_supervisor_that_ends_is_noticed(
 async def test_a_process_without_a_supervisor_watches_none() -> None:
     """There is nothing to end either."""
     watch_supervisor(logger, lambda: pytest.fail("nothing has ended"))()
+
+
+def test_os_signals_are_given_back() -> None:
+    """To the handlers that were there, unless somebody else has taken them meanwhile."""
+    received: list[int] = []
+
+    def before(number: int, frame: object) -> None:
+        raise AssertionError("it is another one's turn")
+
+    def taken(number: int, frame: object) -> None:
+        raise AssertionError("it was not called")
+
+    originals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        signal.signal(signal.SIGTERM, before)
+        with handle_os_signals(originals, lambda number, frame: received.append(number)):
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            signal.signal(signal.SIGINT, taken)
+        assert received == [signal.SIGTERM, signal.SIGINT]
+        assert signal.getsignal(signal.SIGTERM) is before
+        assert signal.getsignal(signal.SIGINT) is taken
+    finally:
+        for number, handler in originals.items():
+            signal.signal(number, handler)
+
+
+def test_another_thread_than_the_main_one_handles_no_os_signals() -> None:
+    """Python would raise an error."""
+    before = signal.getsignal(signal.SIGTERM)
+    found: list[object] = []
+
+    def serve() -> None:
+        with handle_os_signals([signal.SIGTERM], lambda number, frame: None):
+            found.extend((in_main_thread(), signal.getsignal(signal.SIGTERM)))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    thread.join()
+    assert found == [False, before]
+    assert in_main_thread()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_sighup_stops_a_server_unless_it_is_ignored() -> None:
+    """As ``nohup`` has it ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} < {*stop_signals()}
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        assert signal.SIGHUP not in stop_signals()
+        assert signal.SIGTERM in stop_signals()
+    finally:
+        signal.signal(signal.SIGHUP, before)

