@@ -6,7 +6,6 @@ import asyncio
 import importlib.util
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -27,7 +26,7 @@ from packages.core.tests.conftest import (  # noqa: F401
     pytest_pyfunc_call,
     settings,
 )
-from processes import running
+from testkit.processes import start
 
 LIMIT = 30
 """Seconds in which whatever a test waits for has to happen."""
@@ -137,8 +136,8 @@ def redis_url(folder: Path) -> Iterator[str]:
         missing("redis-server")
     socket = folder / "redis"
     command = [str(program), "--port", "0", "--unixsocket", str(socket), "--save", ""]
-    with running(command, cwd=folder) as server:
-        server.wait_for("eady to accept connections")
+    with start(command, cwd=folder) as server:
+        server.wait_for_output("eady to accept connections")
         yield f"unix://{socket}"
 
 
@@ -159,11 +158,12 @@ def postgresql_url(folder: Path) -> Iterator[str]:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     command = [str(programs / "initdb"), "--pgdata=data", "--username=tester", "--auth=trust"]
     command += ["--no-sync", "--no-locale", "--encoding=UTF8"]
-    with running(command, **options) as made:
-        made.wait_for("^Success")
+    with start(command, **options) as made:
+        made.wait_for_output("^Success")
     command = [str(programs / "postgres"), "-D", "data", "-k", str(folder)]
     command += ["-c", "listen_addresses=", "-c", "fsync=off"]
-    with running(command, **options) as server:
-        server.wait_for("ready to accept connections")
+    with start(command, **options) as server:
+        server.wait_for_output("ready to accept connections")
         yield f"postgresql://tester@/postgres?host={folder}"
-        server.stop(signal.SIGINT)  # fast, and leaves no shared memory behind
+        server.stop("SIGINT")  # fast, and leaves no shared memory behind
+        server.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from django.urls import path
 from django_asgi_lifespan import ResourceUnavailableError, asgi, resource
 from django_asgi_lifespan.asgi import LifespanApplication
 from django_asgi_lifespan.driver import LifespanDriver
-from processes import running
+from testkit.processes import start
 
 pytest.importorskip("channels", reason="Channels is not among the packages of `just test-versions`")
 
@@ -216,19 +215,20 @@ def test_under_uvicorn_an_open_websocket_is_closed_once() -> None:
 
     command = [sys.executable, "-m", "uvicorn", "--factory", "test_channels:serve"]
     command += ["--app-dir", str(Path(__file__).parent), "--port", "0", "--lifespan", "on"]
-    with running(command) as server:
-        address = server.wait_for(r"running on http://(\S+)")[1]
+    with start(command) as server:
+        address = server.wait_for_output(r"running on http://(\S+)")[1]
         with connect(f"ws://{address}/visits/") as socket:
             socket.send("anything")
             assert socket.recv(LIMIT) == "1 True"
             answer = httpx2.get(f"http://{address}/visits/").json()
             assert answer == {"count": 2, "shared": True}
-            server.stop(signal.SIGTERM)
+            server.stop("SIGTERM")
             with pytest.raises(ConnectionClosed) as closed:
                 socket.recv(LIMIT)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012
-        output = server.output
+        server.wait()
+        output = server.output()
     assert [line for line in output.splitlines() if line.startswith("journal: ")] == [
         "journal: visits opens",
         "journal: consumer ends by 1012 after 2 visits",

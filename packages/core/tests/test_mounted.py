@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -31,7 +30,7 @@ from django_asgi_lifespan import (
 )
 from django_asgi_lifespan.asgi import LifespanApplication
 from django_asgi_lifespan.driver import LifespanDriver
-from processes import running
+from testkit.processes import start
 
 LIMIT = 30
 """Seconds in which whatever a test waits for has to happen."""
@@ -258,14 +257,15 @@ async def test_a_mounted_mcp_server_under_uvicorn() -> None:
     pytest.importorskip("mcp", reason="mcp is not among the packages of `just test-versions`")
     command = [sys.executable, "-m", "uvicorn", "--factory", "test_mounted:serve"]
     command += ["--app-dir", str(Path(__file__).parent), "--port", "0", "--lifespan", "on"]
-    with running(command) as server:
-        address = server.wait_for(r"running on (http://\S+)")[1]
+    with start(command) as server:
+        address = server.wait_for_output(r"running on (http://\S+)")[1]
         async with httpx2.AsyncClient() as http_client:
             for mode in ("legacy", "auto"):
                 call = call_tool(f"{address}/mcp/", mode, http_client)
                 assert await asyncio.wait_for(call, LIMIT) == "hello world"
-        server.stop(signal.SIGTERM)
-        output = server.output
+        server.stop("SIGTERM")
+        server.wait()
+        output = server.output()
     lines = [line for line in output.splitlines() if line.startswith("journal: ")]
     assert lines == [f"journal: {line}" for line in EXPECTED]
     assert "Traceback" not in output

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from process.server import HOST, Process, start
+from testkit.client import HOST
+from testkit.processes import Process, start
 
 if sys.platform == "win32":
     collect_ignore_glob = ["test_process_*.py"]  # they send the OS signals of POSIX
@@ -22,13 +23,13 @@ Start = Callable[..., AbstractContextManager[Process]]
 @pytest.fixture
 def command(tmp_path: Path) -> Start:
     """Return what starts the command with a Django app of the project."""
-    return _starter(tmp_path, "django_asgi_lifespan_daphne")
+    return _starter("django_asgi_lifespan_daphne")
 
 
 @pytest.fixture
 def stock(tmp_path: Path) -> Start:
     """Return what starts daphne's own command, where the hooks act."""
-    return _starter(tmp_path, "daphne")
+    return _starter("daphne")
 
 
 @pytest.fixture(params=["stock", "command"])
@@ -38,7 +39,7 @@ def daphne(request: pytest.FixtureRequest) -> Start:
     return fixture
 
 
-def _starter(folder: Path, module: str) -> Start:
+def _starter(module: str) -> Start:
     def launch(
         django_app: str, *options: str, asgi: str = "asgi", **environment: str
     ) -> AbstractContextManager[Process]:
@@ -49,7 +50,7 @@ def _starter(folder: Path, module: str) -> Start:
         else:
             package = "project"
         program += [*options, f"{package}.{asgi}:application"]
-        return start(folder, program, django_app, environment)
+        return start(program, django_app, environment=environment)
 
     return launch
 
@@ -71,6 +72,6 @@ def runserver(tmp_path: Path) -> Start:
             "PYTHONPATH": os.pathsep.join([str(HERE), str(tmp_path)]),
             "PYTHONUNBUFFERED": "1",
         }
-        return start(tmp_path, program, "chain", variables | environment)
+        return start(program, "chain", environment=variables | environment)
 
     return launch

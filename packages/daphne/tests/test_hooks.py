@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from process.server import HOST, Process, start
-from process.stories import STARTED, STOPPED
+from testkit.client import HOST
+from testkit.processes import Process, start
+from testkit.stories import STARTED, STOPPED
 
 from .conftest import HERE, Start
 
@@ -20,7 +21,7 @@ Run = Callable[..., AbstractContextManager[Process]]
 
 OTHER_REACTOR = """
 import daphne.server
-from project import journal
+from testkit import journal
 from project.asgi import application
 from twisted.internet import reactor
 
@@ -48,7 +49,7 @@ def program(tmp_path: Path) -> Run:
             "PYTHONPATH": f"{HERE}:{tmp_path}",
         }
         (tmp_path / "changing.py").touch()
-        return start(tmp_path, [sys.executable, *arguments], "chain", variables)
+        return start([sys.executable, *arguments], "chain", environment=variables)
 
     return launch
 
@@ -78,7 +79,7 @@ def test_a_reactor_that_daphne_does_not_run_starts_nothing(program: Run) -> None
 
 def test_without_daphnes_server_no_reactor_is_installed(program: Run, tmp_path: Path) -> None:
     """Twisted may be wanted for something else."""
-    with start(tmp_path, [sys.executable, "-c", NO_SERVER], "chain", {}) as process:
+    with start([sys.executable, "-c", NO_SERVER], "chain") as process:
         assert process.wait() == 0
 
 

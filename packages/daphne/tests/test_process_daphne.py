@@ -11,16 +11,14 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from process.server import DEADLINE, HOST, Answer
-from process.stories import STARTED, STOPPED, held
+from testkit.client import DEADLINE, HOST, Answer
+from testkit.stories import FOUND, STARTED, STOPPED, TRACEBACK, held
 
 from .conftest import Start
 
 pytestmark = pytest.mark.process
 
-FOUND = Answer(200, {"get": "search in cache of pool", "state": "search in cache of pool"})
 CUT_OFF = (http.client.RemoteDisconnected, ConnectionResetError)
-TRACEBACK = "Traceback (most recent call last)"
 
 
 @pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C", "SIGHUP", "SIGQUIT"])
@@ -35,7 +33,7 @@ def test_requests_in_flight_are_answered_before_anything_closes(daphne: Start, s
         server.stop(stop)
         server.wait_until_refusing()
         server.release("request")
-        assert server.answer(request) == FOUND
+        assert request.answer() == FOUND
         assert server.wait() == 0
         requests = ["request answered", "request held", "request answered"]
         assert server.story() == [*STARTED, *requests, *STOPPED]
@@ -53,7 +51,7 @@ def test_sigterm_and_ctrl_c_together_are_one_stop(daphne: Start) -> None:
         server.stop("Ctrl+C")
         server.wait_until_refusing()
         server.release("request")
-        assert server.answer(request) == FOUND
+        assert request.answer() == FOUND
         assert server.wait() == 0
         assert server.story() == [*STARTED, "request held", "request answered", *STOPPED]
         assert TRACEBACK not in server.output()
@@ -74,7 +72,7 @@ def test_a_real_second_ctrl_c_gives_up_requests_alone(daphne: Start) -> None:
 
         server.until(press_again, "the request to be given up")
         with pytest.raises(CUT_OFF):
-            server.answer(request)
+            request.answer()
         server.wait_for("cache held")
         server.stop("Ctrl+C")
         server.stop("SIGTERM")
@@ -102,7 +100,7 @@ def test_a_request_before_the_startup_waits(stock: Start) -> None:
         server.wait_until_serving()
         request = server.send("/async/")
         server.release("cache")
-        assert server.answer(request) == FOUND
+        assert request.answer() == FOUND
         server.stop("SIGTERM")
         assert server.wait() == 0
         started = held(STARTED, at="cache opening")
@@ -123,7 +121,7 @@ def test_a_request_before_a_startup_that_is_not_completed_is_not_served(
         else:
             server.release("cache")
         with pytest.raises(CUT_OFF):
-            server.answer(request)
+            request.answer()
         assert server.wait() == (0 if end == "SIGTERM" else 1)
         assert "request answered" not in server.story()
 

@@ -12,16 +12,15 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from process.server import DEADLINE, HOST, Answer, Process
-from process.stories import STARTED, STOPPED, held
+from testkit.client import DEADLINE, HOST, Answer
+from testkit.processes import Process
+from testkit.stories import FOUND, STARTED, STOPPED, TRACEBACK, held
 
 from .conftest import Start
 
 pytestmark = pytest.mark.process
 
-FOUND = Answer(200, {"get": "search in cache of pool", "state": "search in cache of pool"})
 OURS = "django_asgi_lifespan_daphne daphne"
-TRACEBACK = "Traceback (most recent call last)"
 ROOMS = {"DJANGO_APP": "rooms", "ASGI": "rooms.asgi"}
 FAILING = """
 from django_asgi_lifespan import resource
@@ -34,10 +33,10 @@ async def supplier():
 
 IMPORTED_SLOWLY = """
 import os
-from project import journal
+from testkit import gates
 
 if "RUN_MAIN" in os.environ:  # Django sets it in the process that serves
-    journal.block("import")
+    gates.block("import")
 """
 
 

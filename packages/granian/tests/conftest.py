@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from process.server import HOST, Process, start
+from testkit.client import HOST
+from testkit.processes import Process, start
 
 Start = Callable[..., AbstractContextManager[Process]]
 
@@ -37,6 +38,6 @@ def granian(tmp_path: Path, loop: str) -> Start:
     ) -> AbstractContextManager[Process]:
         command = [sys.executable, *program, f"project.{asgi}:application"]
         command += ["--interface", interface, "--loop", loop, "--host", HOST, "--port", "{port}"]
-        return start(tmp_path, [*command, *options], django_app, environment)
+        return start([*command, *options], django_app, environment=environment)
 
     return launch

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from process.stories import STARTED, STOPPED
+from testkit.stories import STARTED, STOPPED
 
 from .conftest import Start
 

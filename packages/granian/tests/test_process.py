@@ -12,8 +12,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from process.server import DEADLINE, HOST, Answer, Process
-from process.stories import STARTED, STOPPED, held
+from testkit.client import DEADLINE, HOST
+from testkit.processes import Process
+from testkit.stories import FOUND, STARTED, STOPPED, TRACEBACK, held
 
 from .conftest import LOOPS, Start
 
@@ -22,8 +23,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="there are no such OS signals"),
 ]
 
-FOUND = Answer(200, {"get": "search in cache of pool", "state": "search in cache of pool"})
-TRACEBACK = "Traceback (most recent call last)"
 
 both_loops = pytest.mark.parametrize("loop", LOOPS, indirect=True)
 
@@ -68,7 +67,7 @@ def test_requests_in_flight_are_answered_before_anything_closes(
         stop(server)
         server.wait_for("pool closed")
         server.release("request")
-        assert server.answer(request) == FOUND
+        assert request.answer() == FOUND
         assert server.wait() in codes
         assert lifespans(server) == [[*STARTED, *STOPPED]] * 2
         assert TRACEBACK not in server.output()
@@ -149,7 +148,7 @@ def test_sigterm_and_sigint_together_give_up_nothing(granian: Start) -> None:
         server.until(lambda: "Stopping worker-1" in server.output(), "the stop")
         server.stop("Ctrl+C")
         server.release("request")
-        assert server.answer(request) == FOUND
+        assert request.answer() == FOUND
         assert server.wait() == 0
         assert server.story()[-len(STOPPED) :] == STOPPED
 
@@ -217,7 +216,7 @@ def test_stream_that_is_told_of_the_stop_ends_by_itself(granian: Start) -> None:
         request = server.send("/stream/")
         server.wait_for("stream open")
         server.stop("SIGTERM")
-        assert server.answer(request).content == b"first\nlast\n"
+        assert request.answer().content == b"first\nlast\n"
         assert server.wait() == 0
 
 
@@ -228,7 +227,7 @@ def test_workers_close_when_their_parent_ends(granian: Start) -> None:
         server.wait_until_serving()
         server.stop("SIGKILL")
         assert server.wait() == -signal.SIGKILL
-        server.wait_for_others("pool closed", times=2)
+        server.wait_for("pool closed", times=2, alive=False)
         assert lifespans(server) == [[*STARTED, *STOPPED]] * 2
         assert "has ended, and so does this worker." in server.output()
 

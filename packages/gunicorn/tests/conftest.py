@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from process.server import HOST, Process, start
+from testkit.client import HOST
+from testkit.processes import Process, start
 
 Start = Callable[..., AbstractContextManager[Process]]
 
@@ -19,15 +20,15 @@ HOOKS = """
 import atexit
 
 def post_fork(server, worker):
-    from project import journal
+    from testkit import journal
     atexit.register(journal.write, "hook", "atexit")
 
 def worker_int(worker):
-    from project import journal
+    from testkit import journal
     journal.write("hook", "worker_int")
 
 def worker_exit(server, worker):
-    from project import journal
+    from testkit import journal
     journal.write("hook", "worker_exit")
 """
 
@@ -62,6 +63,6 @@ def gunicorn(tmp_path: Path, worker: str) -> Start:
             name = f"django_asgi_lifespan_gunicorn.{worker}" if ours else worker
             command += ["--worker-class", name]
         command += options
-        return start(tmp_path, command, django_app, environment)
+        return start(command, django_app, environment=environment)
 
     return launch

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from process.server import DEADLINE
-from process.stories import STARTED, STOPPED
+from testkit.client import DEADLINE
+from testkit.stories import STARTED, STOPPED
 
 from .conftest import Start
 

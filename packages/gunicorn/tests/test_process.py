@@ -12,8 +12,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from process.server import DEADLINE, HOST, Answer, Process
-from process.stories import STARTED, STOPPED, held
+from testkit.client import DEADLINE, HOST
+from testkit.processes import Process
+from testkit.stories import FOUND, STARTED, STOPPED, held
 
 from .conftest import HOOKS, Start
 
@@ -21,8 +22,6 @@ pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork()"),
 ]
-
-FOUND = Answer(200, {"get": "search in cache of pool", "state": "search in cache of pool"})
 
 
 def test_requests_in_flight_are_answered_before_anything_closes(gunicorn: Start) -> None:
@@ -35,7 +34,7 @@ def test_requests_in_flight_are_answered_before_anything_closes(gunicorn: Start)
         server.stop("SIGTERM")
         server.wait_until_refusing()
         server.release("request")
-        assert server.answer(request) == FOUND
+        assert request.answer() == FOUND
         assert server.wait() == 0
         assert server.story() == [
             *STARTED,
@@ -188,7 +187,7 @@ def test_what_takes_longer_than_the_timeout_is_left_alone(gunicorn: Start) -> No
         assert server.get("/async/") == FOUND
         pass_time(server, 2.5)
         server.release("request")
-        assert server.answer(request) == FOUND
+        assert request.answer() == FOUND
         server.wait_for("cache blocked", times=2)
         pass_time(server, 2.5)
         server.release("cache")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from process.server import HOST, Process, start
+from testkit.client import HOST
+from testkit.processes import Process, start
 
 Start = Callable[..., AbstractContextManager[Process]]
 
@@ -47,6 +48,6 @@ def hypercorn(tmp_path: Path, way: tuple[str, str]) -> Start:
         module, worker = way
         command = [sys.executable, "-m", module, f"project.{asgi}:application"]
         command += ["--bind", f"{HOST}:{{port}}", "--worker-class", worker, *options]
-        return start(tmp_path, command, django_app, environment)
+        return start(command, django_app, environment=environment)
 
     return launch

@@ -17,8 +17,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from process.server import DEADLINE, HOST, Answer, Process
-from process.stories import STARTED, STOPPED, held
+from testkit.client import DEADLINE, HOST
+from testkit.processes import Process
+from testkit.stories import FOUND, STARTED, STOPPED, TRACEBACK, held
 
 from .conftest import STOCK, TWIN, WAYS, Start
 
@@ -27,12 +28,10 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="there are no such OS signals"),
 ]
 
-FOUND = Answer(200, {"get": "search in cache of pool", "state": "search in cache of pool"})
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-TRACEBACK = "Traceback (most recent call last)"
 
 both = pytest.mark.parametrize("way", WAYS, indirect=True)
 twin = pytest.mark.parametrize("way", ["twin"], indirect=True)
@@ -74,7 +73,7 @@ def test_requests_in_flight_are_answered_before_anything_closes(
         stop(server)
         server.wait_for("pool closed")
         server.release("request")
-        assert server.answer(request) == FOUND
+        assert request.answer() == FOUND
         assert server.wait() == 0
         assert lifespans(server) == [[*STARTED, *STOPPED]] * 2
         [story] = [story for story in server.stories() if "request held" in story]
@@ -150,7 +149,7 @@ def test_workers_close_when_their_parent_ends(hypercorn: Start) -> None:
         server.wait_for("search open", times=2)
         server.stop("SIGKILL")
         assert server.wait() == -signal.SIGKILL
-        server.wait_for_others("pool closed", times=2)
+        server.wait_for("pool closed", times=2, alive=False)
         assert lifespans(server) == [[*STARTED, *STOPPED]] * 2
         assert "has ended, and so does this worker." in server.output()
 
@@ -252,7 +251,7 @@ def test_stream_that_is_told_of_the_stop_ends_by_itself(hypercorn: Start) -> Non
         request = server.send("/stream/")
         server.wait_for("stream open")
         server.stop("SIGTERM")
-        assert server.answer(request).content == b"first\nlast\n"
+        assert request.answer().content == b"first\nlast\n"
         assert server.wait() == 0
 
 
@@ -292,7 +291,7 @@ def test_worker_that_has_served_its_requests_is_replaced(hypercorn: Start) -> No
         server.wait_for("stream open")
         for _ in range(3):
             assert server.get("/async/") == FOUND
-        assert server.answer(stream).content == b"first\nlast\n"
+        assert stream.answer().content == b"first\nlast\n"
         server.wait_for("search open", times=2)
         assert server.get("/async/") == FOUND
         server.stop("SIGTERM")

@@ -14,7 +14,8 @@ import django
 import pytest
 
 from process.conftest import dev_mode, loop
-from process.server import HOST, Process, start
+from testkit.client import HOST
+from testkit.processes import Process, start
 
 __all__ = ("dev_mode", "loop")
 
@@ -41,22 +42,22 @@ def setup(request: pytest.FixtureRequest) -> Setup:
 @pytest.fixture
 def command(tmp_path: Path) -> Start:
     """Return what starts the command with a Django app of the project."""
-    return _starter(tmp_path, "django_asgi_lifespan_uvicorn")
+    return _starter("django_asgi_lifespan_uvicorn")
 
 
 @pytest.fixture
 def stock(tmp_path: Path) -> Start:
     """Return what starts uvicorn's own command, where the hooks act."""
-    return _starter(tmp_path, "uvicorn")
+    return _starter("uvicorn")
 
 
-def _starter(folder: Path, module: str) -> Start:
+def _starter(module: str) -> Start:
     def launch(
         django_app: str, *options: str, asgi: str = "asgi", **environment: str
     ) -> AbstractContextManager[Process]:
         program = [sys.executable, "-m", module, f"project.{asgi}:application"]
         program += ["--host", HOST, "--port", "{port}", *options]
-        return start(folder, program, django_app, environment)
+        return start(program, django_app, environment=environment)
 
     return launch
 
@@ -77,6 +78,6 @@ def runserver(tmp_path: Path) -> Start:
             "PYTHONPATH": path,
             "PYTHONUNBUFFERED": "1",
         }
-        return start(tmp_path, program, "chain", variables | environment)
+        return start(program, "chain", environment=variables | environment)
 
     return launch

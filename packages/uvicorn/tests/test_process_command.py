@@ -11,14 +11,13 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from process.server import HOST, Process
-from process.stories import STARTED, STOPPED, held
+from testkit.client import HOST
+from testkit.processes import Process
+from testkit.stories import STARTED, STOPPED, TRACEBACK, held
 
 from .conftest import CANCELS_QUIETLY, Setup, Start
 
 pytestmark = pytest.mark.process
-
-TRACEBACK = "Traceback (most recent call last)"
 
 
 @pytest.fixture(params=["1", "2"], ids=["1 process", "2 workers"])
@@ -54,7 +53,7 @@ def test_a_stop_ends_with_0_and_runs_the_exit_handlers(
         server.stop(stop)
         server.wait_until_refusing()
         server.release("request")
-        assert server.answer(request).status == 200
+        assert request.answer().status == 200
         assert server.wait() == 0
         assert lifespans(server, of=count) == [[*STARTED, *STOPPED, "process exited"]] * count
         assert TRACEBACK not in server.output()
@@ -87,7 +86,7 @@ def test_sigterm_and_sigint_together_are_one_stop(command: Start, setup: Setup) 
         server.stop_group("SIGINT")
         server.wait_until_refusing()
         server.release("request")
-        assert server.answer(request).status == 200
+        assert request.answer().status == 200
         assert server.wait() == 0
         assert lifespans(server, of=count) == [[*STARTED, *STOPPED]] * count
 
@@ -105,7 +104,7 @@ def test_a_real_second_ctrl_c_gives_up_requests_alone(
         server.wait_until_refusing()
         server.hurry("Giving up requests in flight: 1.")
         with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
-            server.answer(request)
+            request.answer()
         assert server.wait() == 0
         assert lifespans(server, of=count) == [[*STARTED, *STOPPED]] * count
         assert "unsupported" not in server.output()
@@ -191,7 +190,7 @@ def test_workers_close_when_their_supervisor_is_killed(command: Start, loop: str
         server.wait_until_serving()
         server.stop("SIGKILL")
         assert server.wait() == -signal.SIGKILL
-        server.wait_for_others("pool closed", times=2)
+        server.wait_for("pool closed", times=2, alive=False)
         assert server.stories() == [[*STARTED, *STOPPED]] * 2
         assert not server.accepts()
 
@@ -291,7 +290,7 @@ def test_a_stream_that_is_told_of_the_stop_ends_by_itself(command: Start) -> Non
         request = server.send("/stream/")
         server.wait_for("stream open")
         server.stop("SIGTERM")
-        assert server.answer(request).content == b"first\nlast\n"
+        assert request.answer().content == b"first\nlast\n"
         assert server.wait() == 0
 
 
@@ -302,7 +301,7 @@ def test_the_limit_of_requests_tells_of_the_stop_too(command: Start) -> None:
         request = server.send("/stream/")
         server.wait_for("stream open")
         assert server.get("/async/").status == 200
-        assert server.answer(request).content == b"first\nlast\n"
+        assert request.answer().content == b"first\nlast\n"
         assert server.wait() == 0
         assert server.story()[-len(STOPPED) :] == STOPPED
 

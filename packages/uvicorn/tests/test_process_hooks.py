@@ -7,13 +7,11 @@ import signal
 
 import pytest
 
-from process.stories import STARTED, STOPPED
+from testkit.stories import STARTED, STOPPED, TRACEBACK
 
 from .conftest import CANCELS_QUIETLY, Setup, Start
 
 pytestmark = pytest.mark.process
-
-TRACEBACK = "Traceback (most recent call last)"
 
 
 @pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
@@ -32,7 +30,7 @@ def test_a_real_second_ctrl_c_gives_up_requests_alone(
             server.wait_until_refusing()
         server.hurry("Giving up requests in flight: 1.")
         with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
-            server.answer(request)
+            request.answer()
         assert server.wait() == (-signal.SIGTERM if stop == "SIGTERM" and count == 1 else 0)
         closed = [[each for each in story if "request" not in each] for story in server.stories()]
         assert closed == [[*STARTED, *STOPPED]] * len(closed)
@@ -51,7 +49,7 @@ def test_sigterm_and_sigint_together_are_one_stop(stock: Start, setup: Setup) ->
         server.stop_group("SIGTERM")
         server.stop_group("SIGINT")
         server.release("request")
-        assert server.answer(request).status == 200
+        assert request.answer().status == 200
         assert server.wait() == (-signal.SIGTERM if count == 1 else 0)
         closed = [[each for each in story if "request" not in each] for story in server.stories()]
         assert closed == [[*STARTED, *STOPPED]] * len(closed)
@@ -87,7 +85,7 @@ def test_workers_close_when_their_parent_is_killed(stock: Start, mode: list[str]
         server.wait_until_serving()
         server.stop("SIGKILL")
         assert server.wait() == -signal.SIGKILL
-        server.wait_for_others("pool closed", times=count)
+        server.wait_for("pool closed", times=count, alive=False)
         assert server.stories() == [[*STARTED, *STOPPED]] * count
         assert server.output().count("has ended, and so does this worker.") == count
 
@@ -99,7 +97,7 @@ def test_a_stream_is_told_of_the_stop_before_it_is_waited_for(stock: Start) -> N
         request = server.send("/stream/")
         server.wait_for("stream open")
         server.stop("SIGTERM")
-        assert server.answer(request).content == b"first\nlast\n"
+        assert request.answer().content == b"first\nlast\n"
         assert server.wait() == -signal.SIGTERM
         assert (
             "INFO:     Waiting without a limit for requests in flight: 1 "

@@ -14,14 +14,14 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from process.server import HOST, Answer, Process
-from process.stories import STARTED, STOPPED, held
+from testkit.client import HOST
+from testkit.processes import Process
+from testkit.stories import FOUND, STARTED, STOPPED, TRACEBACK, held
 
 from .conftest import CANCELS_QUIETLY, Start
 
 pytestmark = pytest.mark.process
 
-FOUND = Answer(200, {"get": "search in cache of pool", "state": "search in cache of pool"})
 FAILING = """
 from django_asgi_lifespan import resource
 
@@ -30,7 +30,6 @@ async def supplier():
     raise LookupError("nobody there")
     yield
 """
-TRACEBACK = "Traceback (most recent call last)"
 
 
 def wait_until_watching(server: Process, *, times: int = 1) -> None:
@@ -117,7 +116,7 @@ def test_the_server_ends_with_a_killed_reloader(runserver: Start) -> None:
         wait_until_watching(server)
         server.stop("SIGKILL")
         assert server.wait() == -signal.SIGKILL
-        server.wait_for_others("pool closed")
+        server.wait_for("pool closed", alive=False)
         assert server.story() == [*STARTED, *STOPPED]
 
 
@@ -286,14 +285,14 @@ def test_nothreading_serves_one_request_after_the_other(runserver: Start) -> Non
         answered = threading.Event()
 
         def wait_for_the_second() -> None:
-            assert server.answer(second) == FOUND
+            assert second.answer() == FOUND
             answered.set()
 
         waiting = threading.Thread(target=wait_for_the_second)
         waiting.start()
         assert not answered.wait(0.3)
         server.release("request")
-        assert server.answer(first) == FOUND
+        assert first.answer() == FOUND
         waiting.join()
         assert answered.is_set()
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .server import HOST, Process, start
+from testkit.client import HOST
+from testkit.processes import Process, start
 
 if sys.platform == "win32":
     collect_ignore_glob = ["test_*.py"]  # they send the OS signals of POSIX
@@ -35,7 +36,7 @@ def uvicorn(tmp_path: Path) -> Start:
     ) -> AbstractContextManager[Process]:
         command = [sys.executable, "-m", "uvicorn", f"project.{asgi}:application"]
         command += ["--host", HOST, "--port", "{port}", *options]
-        return start(tmp_path, command, django_app, {"ADAPTERS": "none", **environment})
+        return start(command, django_app, environment={"ADAPTERS": "none", **environment})
 
     return launch
 
@@ -46,7 +47,7 @@ def python(tmp_path: Path) -> Start:
 
     def launch(django_app: str, module: str, **environment: str) -> AbstractContextManager[Process]:
         command = [sys.executable, "-m", f"project.{module}"]
-        return start(tmp_path, command, django_app, environment)
+        return start(command, django_app, environment=environment)
 
     return launch
 

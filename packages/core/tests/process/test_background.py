@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from testkit.client import Answer
+
 from .conftest import Start
-from .server import Answer
 
 pytestmark = pytest.mark.process
 

@@ -6,13 +6,12 @@ import socket
 
 import pytest
 
+from testkit.client import HOST
+from testkit.stories import STARTED, STOPPED, TRACEBACK
+
 from .conftest import Start
-from .server import HOST
-from .stories import STARTED, STOPPED
 
 pytestmark = pytest.mark.process
-
-TRACEBACK = "Traceback (most recent call last)"
 
 
 @pytest.mark.parametrize(

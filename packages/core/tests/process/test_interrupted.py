@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from testkit.stories import STARTED, STOPPED, held
+
 from .conftest import Start
-from .stories import STARTED, STOPPED, held
 
 pytestmark = pytest.mark.process
 
@@ -54,7 +55,7 @@ def test_ctrl_c_and_then_sigterm_shuts_down(uvicorn: Start, loop: str) -> None:
         server.wait_until_refusing()
         server.stop("SIGTERM")
         server.release("request")
-        assert server.answer(request).status == 200
+        assert request.answer().status == 200
         assert server.wait() == -signal.SIGTERM
         assert server.story() == [*STARTED, "request held", "request answered", *STOPPED]
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from testkit.client import Answer
+from testkit.stories import FOUND, STARTED, STOPPED, held
+
 from .conftest import Start
-from .server import Answer
-from .stories import STARTED, STOPPED, held
 
 pytestmark = pytest.mark.process
-
-FOUND = Answer(200, {"get": "search in cache of pool", "state": "search in cache of pool"})
 
 
 def test_first_request_finds_every_resource_started(uvicorn: Start, loop: str) -> None:
@@ -52,7 +51,7 @@ def test_resources_close_after_the_last_response(
         server.stop(stop)
         server.wait_until_refusing()
         server.release("request")
-        assert server.answer(request) == FOUND
+        assert request.answer() == FOUND
         assert server.wait() == exit_code
         assert server.story() == [*STARTED, "request held", "request answered", *STOPPED]
 

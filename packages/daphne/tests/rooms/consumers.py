@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
-from project import journal
+
+from testkit import gates, journal
 
 from .lifespan import hub
 
@@ -35,7 +36,7 @@ class Room(AsyncWebsocketConsumer):  # type: ignore[misc]
             raise LookupError("the consumer failed")
         if self.wish == "stay":
             try:
-                await journal.hold("room")
+                await gates.hold("room")
             except asyncio.CancelledError:
                 journal.write("room", "cancelled")
                 raise

@@ -6,9 +6,9 @@ import os
 from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
-from project import journal
 
 from django_asgi_lifespan import asgi_stopping, resource
+from testkit import journal
 
 
 @resource

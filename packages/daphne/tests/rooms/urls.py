@@ -8,7 +8,8 @@ from typing import Any
 
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.urls import path
-from project import journal
+
+from testkit import gates, journal
 
 from .lifespan import hub
 
@@ -24,7 +25,7 @@ async def stream(request: HttpRequest) -> StreamingHttpResponse:
     async def lines() -> AsyncIterator[str]:
         try:
             yield "first\n"
-            await journal.hold("stream")
+            await gates.hold("stream")
         finally:
             journal.write("stream", f"closed with {hub.get()}")
 

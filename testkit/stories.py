@@ -1,6 +1,13 @@
-"""Parts of the journal that recur: the three resources of the Django app ``chain``."""
+"""What recurs where the Django app ``chain`` is served: its story, its answer, and no traceback."""
 
 from __future__ import annotations
+
+from testkit.client import Answer
+
+FOUND = Answer(200, {"get": "search in cache of pool", "state": "search in cache of pool"})
+"""The answer of every view that reaches the last of the three resources."""
+
+TRACEBACK = "Traceback (most recent call last)"
 
 STARTED = [
     "pool opening",

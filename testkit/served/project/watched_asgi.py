@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from . import asgi, journal
+from testkit import journal
+
+from . import asgi
 
 Message = MutableMapping[str, Any]
 

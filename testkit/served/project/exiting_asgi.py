@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import journal
+from testkit import journal
 
 journal.write("import", "begun")
 raise SystemExit(7)

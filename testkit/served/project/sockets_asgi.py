@@ -7,8 +7,7 @@ from typing import Any
 from django.core.asgi import get_asgi_application
 
 from django_asgi_lifespan.asgi import LifespanApplication
-
-from . import journal
+from testkit import journal
 
 django = get_asgi_application()
 

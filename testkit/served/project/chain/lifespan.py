@@ -1,4 +1,4 @@
-"""Three resources, each requiring the one before, that do what the environment says.
+"""Three resources, each requiring the one before, that obey the environment.
 
 ``CACHE_OPENING`` and the like, for every resource and for ``OPENING`` and ``CLOSING``, take words
 that are obeyed from left to right: ``held`` waits for the test, ``blocked`` does so without letting
@@ -14,9 +14,8 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from project import journal
-
 from django_asgi_lifespan import resource
+from testkit import gates, journal
 
 
 @resource
@@ -51,22 +50,22 @@ async def journaled(name: str) -> AsyncIterator[None]:
 
 
 async def obey(name: str, phase: str) -> None:
-    """Do what the environment says for this phase of the resource."""
+    """Obey the words that the environment has for this phase of the resource."""
     journal.write(name, phase)
-    await asyncio.sleep(0)  # whatever does not wait for its turn gets ahead here
+    await asyncio.sleep(0)  # a resource that does not wait for its turn gets ahead here
     for word in os.environ.get(f"{name}_{phase}".upper(), "").split():
         if word == "fail":
             raise RuntimeError(f"{name} failed in {phase}")
         if word == "exit":
             raise SystemExit(7)
         if word == "blocked":
-            journal.block(name)
+            gates.block(name)
             continue
         while word == "deaf":
             with contextlib.suppress(asyncio.CancelledError):
                 await stuck(name)
         try:
-            await (stuck(name) if word == "stuck" else journal.hold(name))
+            await (stuck(name) if word == "stuck" else gates.hold(name))
         except asyncio.CancelledError:
             journal.write(name, "cancelled")
             raise
@@ -75,7 +74,7 @@ async def obey(name: str, phase: str) -> None:
 async def stuck(name: str) -> None:
     """Wait for ever, and tell the journal once no code of the resource is running.
 
-    On Python 3.10 a KeyboardInterrupt is raised in whatever code is running.
+    On Python 3.10 a KeyboardInterrupt is raised in the code that is running.
     """
     asyncio.get_running_loop().call_soon(journal.write, name, "stuck")
     await asyncio.Event().wait()

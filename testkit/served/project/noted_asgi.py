@@ -8,7 +8,8 @@ from __future__ import annotations
 import atexit
 import os
 
-from . import journal
+from testkit import gates, journal
+
 from .asgi import application
 
 __all__ = ("application",)
@@ -18,5 +19,5 @@ __all__ = ("application",)
 def note() -> None:
     """Tell the journal."""
     if os.environ.get("EXITING") == "blocked":
-        journal.block("process")
+        gates.block("process")
     journal.write("process", "exited")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from django_asgi_lifespan.driver import LifespanDriver
+from testkit import journal
 
-from . import journal
 from .asgi import application
 
 

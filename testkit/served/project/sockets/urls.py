@@ -6,13 +6,14 @@ import asyncio
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
-from project import journal
+
+from testkit import gates, journal
 
 
 async def held_view(request: HttpRequest) -> HttpResponse:
     """Answer when the test says so, and tell the journal if that never happens."""
     try:
-        await journal.hold("request")
+        await gates.hold("request")
     except asyncio.CancelledError:
         journal.write("request", "cancelled")
         raise

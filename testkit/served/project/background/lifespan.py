@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
-from project import journal
 
 from django_asgi_lifespan import resource
+from testkit import journal
 
 
 @resource

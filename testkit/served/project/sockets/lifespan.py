@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from project import journal
-
 from django_asgi_lifespan import asgi_stopping, resource
+from testkit import journal
 
 
 @resource

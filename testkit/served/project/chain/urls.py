@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.urls import path
-from project import journal
 
 from django_asgi_lifespan import stopping
+from testkit import gates, journal
 
 from .lifespan import search
 
@@ -27,7 +27,7 @@ def sync_view(request: HttpRequest) -> JsonResponse:
 
 async def held_view(request: HttpRequest) -> JsonResponse:
     """Answer when the test says so."""
-    await journal.hold("request")
+    await gates.hold("request")
     return answer(request)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import journal
+from testkit import gates
 
-journal.block("import")
+gates.block("import")
 
 from .asgi import application  # noqa: E402
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
-from project import journal
 
 from django_asgi_lifespan import ResourceUnavailableError
+from testkit import gates
 
 from .lifespan import jobs
 
@@ -27,7 +27,7 @@ async def put_with_care(request: HttpRequest, job: str) -> JsonResponse:
 
 async def held_view(request: HttpRequest) -> JsonResponse:
     """Answer when the test says so."""
-    await journal.hold("request")
+    await gates.hold("request")
     return JsonResponse({})
 
 
