@@ -287,6 +287,64 @@ async def test_a_cancelled_startup_reaches_the_receiver(calls: Calls) -> None:
     assert calls == ["cancelled"]
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_sync_receiver_ends_before_resources_close(
+    calls: Calls, caplog: pytest.LogCaptureFixture, fails: bool
+) -> None:
+    """A cancelled startup waits for its thread, which uses them."""
+    begun, released = threading.Event(), threading.Event()
+
+    @resource
+    async def pool() -> AsyncIterator[None]:
+        yield
+        calls.append("pool closes")
+
+    def receiver() -> None:
+        begun.set()
+        released.wait(30)
+        calls.append("receiver ends")
+        if fails:
+            raise ValueError
+
+    asgi_startup.connect(receiver)
+    startup = asyncio.ensure_future(LifespanDriver(LifespanASGIHandler()).startup())
+    await asyncio.to_thread(begun.wait, 30)
+    startup.cancel()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert calls == []
+    released.set()
+    with pytest.raises(asyncio.CancelledError):
+        await startup
+    assert calls == ["receiver ends", "pool closes"]
+    assert "The startup is interrupted, waiting for: the signal receivers" in caplog.messages
+
+
+async def test_a_hung_sync_receiver_is_abandoned_by_a_second_cancellation(calls: Calls) -> None:
+    """Resources close then, although its thread goes on."""
+    begun, released = threading.Event(), threading.Event()
+
+    @resource
+    async def pool() -> AsyncIterator[None]:
+        yield
+        calls.append("pool closes")
+
+    def receiver() -> None:
+        begun.set()
+        released.wait(30)
+
+    asgi_startup.connect(receiver)
+    startup = asyncio.ensure_future(LifespanDriver(LifespanASGIHandler()).startup())
+    await asyncio.to_thread(begun.wait, 30)
+    startup.cancel()
+    await asyncio.sleep(0)
+    startup.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await startup
+    assert calls == ["pool closes"]
+    released.set()
+
+
 async def test_shutdown_receivers_are_not_called_after_a_failed_startup(calls: Calls) -> None:
     """What a startup receiver opened before the failure is its own to close."""
     asgi_shutdown.connect(lambda: calls.append("shutdown"))

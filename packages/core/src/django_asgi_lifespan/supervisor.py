@@ -281,6 +281,9 @@ class Supervisor:
         self.cancelled = True
         self._cancellation = cancellation
         self._cancellations += 1
+        if self.starting and self._cancellations == 1:
+            late = [run for run in self._runs if run.step is _Step.ENTERING]
+            logger.warning("The startup is interrupted, waiting for: %s", _names(late))
         if self._cancellations == 2:
             self._after(GRACE / 2, self._cancel_busy)
             self._after(GRACE, self._cut)

@@ -31,14 +31,30 @@ async def run_in_thread(function: Callable[[], T], *, name: str) -> T:
     """Return what *function* returns, run in a thread of its own in a copy of this context.
 
     Django's database connections of that thread are closed afterwards, and ``async_to_sync``
-    in it reaches this event loop. A thread cannot be cancelled: when the caller is, it is left
-    to itself, and does not delay the end of the process.
+    in it reaches this event loop. A thread cannot be cancelled: when the caller is, the receivers
+    of a lifespan wait until the thread has ended or they are abandoned, because the thread uses
+    resources. Elsewhere the thread is left to itself. It does not delay the end of the process.
     """
     thread = _DaemonThread(name)
+    view = current_view.get()
+    given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    if view is not None:
+        view.on_abandon = functools.partial(_give_up, given_up)
     try:
         return await _run(thread, function)
+    except asyncio.CancelledError:
+        if view is not None:
+            ended = await _wait_for_call(thread, given_up)
+            if not ended.cancelled():
+                ended.exception()  # nobody is left who could be told
+        raise
     finally:
         thread.end()
+
+
+def _give_up(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class InThread:
@@ -117,19 +133,27 @@ class InThread:
             return await _run(self._thread, functools.partial(self._context.run, function))
         except asyncio.CancelledError:
             uncancel()
-            return await self._end_of_call()
+            ended = await _wait_for_call(self._thread, self._given_up)
+            return ended.result()
 
-    async def _end_of_call(self) -> Any:
-        """Wait for the thread, which goes on after a cancellation, unless it is abandoned."""
-        ended: asyncio.Future[Any] = asyncio.wrap_future(self._thread.call)
-        while not (ended.done() or self._given_up.done()):
-            try:
-                await asyncio.wait((ended, self._given_up), return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError:
-                uncancel()
-        if not ended.done():
-            ended.cancel()
-        return ended.result()
+
+async def _wait_for_call(
+    thread: _DaemonThread, given_up: asyncio.Future[None]
+) -> asyncio.Future[Any]:
+    """Wait for the call of *thread*, which goes on after a cancellation, or until *given_up*.
+
+    Returns:
+        The outcome of the call; cancelled where it was given up.
+    """
+    ended: asyncio.Future[Any] = asyncio.wrap_future(thread.call)
+    while not (ended.done() or given_up.done()):
+        try:
+            await asyncio.wait((ended, given_up), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            uncancel()
+    if not ended.done():
+        ended.cancel()
+    return ended
 
 
 def uncancel() -> None:
