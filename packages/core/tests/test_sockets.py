@@ -11,7 +11,7 @@ import pytest
 from django_asgi_lifespan import asgi_shutdown, resource
 from django_asgi_lifespan.asgi import LifespanApplication
 from django_asgi_lifespan.driver import LifespanDriver
-from django_asgi_lifespan.state import close_websockets
+from django_asgi_lifespan.state import announce_stopping, close_websockets
 
 
 class Client:
@@ -185,6 +185,47 @@ async def test_a_websocket_that_comes_during_the_shutdown_is_refused() -> None:
         pass
     assert seen == ["http"]
     assert late.sent == [{"type": "websocket.close", "code": 1013, "reason": "Not running."}]
+
+
+async def test_a_websocket_that_comes_after_the_notice_of_the_stop_is_refused() -> None:
+    """The open ones are being closed, and nobody would tell a new one."""
+    application = LifespanApplication(chat)
+    client = Client()
+    async with LifespanDriver(application):
+        announce_stopping()
+        task = await connect(application, client)
+        assert client.sent == [{"type": "websocket.close", "code": 1013, "reason": "Not running."}]
+        assert task.done()
+
+
+@pytest.mark.parametrize("path", ["/", "/short/", "/denied/"])
+async def test_a_websocket_that_is_accepted_after_the_stop_has_begun_is_refused(path: str) -> None:
+    """With 1012. Its handler learns that the client has gone, and sends nothing more.
+
+    A handler that refuses it by itself may do so.
+    """
+    journal: list[str] = []
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.5)
+        if scope["path"] == "/denied/":
+            await receive()
+            await send({"type": "websocket.close", "code": 4000})
+            return
+        await chat(scope, receive, send)
+        journal.append("handler ends")
+
+    application = LifespanApplication(slow)
+    client = Client()
+    async with LifespanDriver(application):
+        task = await connect(application, client, path)
+        announce_stopping()
+        await close_websockets()
+        assert task.done()
+    assert [(message["type"], message["code"]) for message in client.sent] == [
+        ("websocket.close", 4000 if path == "/denied/" else 1012)
+    ]
+    assert journal == ([] if path == "/denied/" else ["handler ends"])
 
 
 async def test_once_everything_runs_http_passes_unseen() -> None:
