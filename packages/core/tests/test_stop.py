@@ -24,7 +24,7 @@ logger = logging.getLogger("tests")
 
 
 class FakeServer:
-    """A server that writes a journal of what its stop does, with the seconds since the begin."""
+    """A server that writes a journal of the steps of its stop, with the seconds since the begin."""
 
     def __init__(self) -> None:
         self.journal: list[str] = []
@@ -92,7 +92,7 @@ class FakeServer:
 
 
 class FakeLifespan:
-    """A lifespan that notes in the journal of *server* what it is told."""
+    """A lifespan that notes in the journal of *server* each notice that it gets."""
 
     receive = None
     is_adapted = True

@@ -65,7 +65,7 @@ class InThread:
     it has entered by itself.
 
     Args:
-        make: returns the synchronous context manager; called in the thread.
+        make: returns the synchronous context manager. It is called in the thread.
         name: that of the thread.
     """
 
@@ -178,7 +178,7 @@ class _DaemonThread(Executor):
     """An executor of one daemon thread, because those of the standard library are joined at exit.
 
     Attributes:
-        call: the latest call; it cannot be cancelled, as the thread cannot.
+        call: the latest call. It cannot be cancelled, as the thread cannot.
     """
 
     call: Future[Any]
