@@ -11,7 +11,7 @@ SLOW = 0.010
 """The seconds that a slow resource takes, each way."""
 
 STEPS = ("task", "variable", "generator")
-"""A bare task; one that sets a context variable; one that runs an async generator besides."""
+"""A bare task, one that sets a context variable, and one that runs an async generator besides."""
 
 _variable: contextvars.ContextVar[object] = contextvars.ContextVar("_variable")
 
@@ -26,7 +26,7 @@ async def run_bare_tasks(
 
     Each takes *delay* to start, notes that it has started, waits for a future of its own, takes
     *delay* to end. All are started at once and told to end at once. From step to step of `STEPS`
-    each does more of what a resource cannot do without.
+    each does more of the work that a resource needs.
     """
     has_variable, has_generator = step != "task", step == "generator"
     loop = asyncio.get_running_loop()

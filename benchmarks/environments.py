@@ -13,7 +13,7 @@ PYTHON = "3.13"
 
 
 class Side(NamedTuple):
-    """What is compared, and what uv installs for it."""
+    """One side of the comparison, and the packages that uv installs for it."""
 
     name: str
     requirement: tuple[str, ...]
@@ -32,7 +32,7 @@ class Environment(NamedTuple):
     executable: str
 
     def run(self, *arguments: str) -> str:
-        """Return what Python printed, run with *arguments* from the root of the project.
+        """Return the output of Python, run with *arguments* from the root of the project.
 
         Bytecode is written and used, as where a project is deployed.
         """

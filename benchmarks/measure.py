@@ -33,7 +33,7 @@ class Phases(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Medians of one phase of tasks that do a part of what resources do.
+    """Medians of one phase of tasks that do a part of the work of resources.
 
     Attributes:
         seconds: the phase itself.
@@ -63,7 +63,7 @@ Samples = defaultdict[Any, list[Any]]
 
 
 def measure(environments: list[Environment], say: Callable[[str], object]) -> Results:
-    """Return the figures; *say* is told what is being done."""
+    """Return the figures, and call *say* with the name of each step."""
     this, previous = environments
     say("import")
     importing, memory = _import(this, previous)

@@ -109,8 +109,8 @@ class Figures(NamedTuple):
 
     That of the adapter is to the mean of both servers alone, which halves their noise.
 
-    The seconds are those in which the server's processes had a processor, so that what else runs
-    on the machine counts for little.
+    The seconds are those in which the server's processes had a processor, so that other
+    programs on the machine count for little.
     """
 
     stock: float
@@ -124,7 +124,7 @@ class Figures(NamedTuple):
 
 
 class _Server(NamedTuple):
-    """A running server; its process id is that of its process group."""
+    """A running server. Its process id is that of its process group."""
 
     pid: int
     port: int
@@ -159,7 +159,7 @@ def measure(row: Row, application: str, *, launches: int, seconds: int) -> Figur
 def _launch(row: Row, application: str, seconds: int, seed: int) -> list[float]:
     """Return the rates of new servers, which are asked at the same time.
 
-    They share one processor, so that whatever makes it faster or slower does so for all of them,
+    They share one processor, so that a faster or slower processor is so for all of them,
     and have the same *seed* of hashes, so that dictionaries are as fast in one as in the others.
     Each is started first in its turn, because that matters a little, too.
     """
@@ -201,7 +201,7 @@ def _answered(wrk: subprocess.Popen[str]) -> int:
 
 @contextlib.contextmanager
 def _on_processor(index: int) -> Generator[None]:
-    """Let what is started inside run on one processor alone, of those that there are."""
+    """Let the processes that are started inside run on one processor alone."""
     usable = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {sorted(usable)[index]})
     try:

@@ -55,11 +55,11 @@ def measure_memory(module: str) -> Figures:
 
 
 async def measure_dispatch(side: str) -> Figures:
-    """The seconds per request of each handler; a list of the medians of its batches' differences.
+    """The seconds per request of each handler: a list of the medians of its batches' differences.
 
-    What Django does below `ASGIHandler.__call__` is replaced for all handlers alike: by an object
-    of the handler's request class with nothing but its scope, and a view that reads
-    `request.state` where there is one.
+    Django's work below `ASGIHandler.__call__` is replaced for all handlers alike: by an object of
+    the handler's request class with nothing but its scope, and a view that reads `request.state`
+    where there is one.
     """
     from benchmarks.floor_handler import FloorASGIHandler
     from django_asgi_lifespan.asgi import get_asgi_application
@@ -215,7 +215,7 @@ def time_gets(owner: Any) -> float:
 
 
 async def measure_resources(side: str, count: int, rounds: int) -> Figures:
-    """The seconds to register, start and stop *count* trivial resources; of bare tasks beside."""
+    """The seconds to register, start and stop *count* trivial resources, and bare tasks beside."""
     from django_asgi_lifespan.asgi import get_asgi_application
 
     factories = make_trivial(count, "trivial")
@@ -322,7 +322,7 @@ def set_up_django() -> None:
 
 
 def main() -> None:
-    """Measure what the command line says."""
+    """Take the measurement that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("measurement")
     parser.add_argument("subject")

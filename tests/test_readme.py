@@ -1,4 +1,4 @@
-"""What the README shows is what runs."""
+"""The README shows the code that runs."""
 
 import ast
 import pkgutil
@@ -37,7 +37,7 @@ def test_what_the_guide_shows_can_be_imported() -> None:
 
 
 def test_the_settings_are_shown_with_their_defaults() -> None:
-    """The block of the README says what applies where nothing is set."""
+    """The block of the README has the value of each setting that is left out."""
     [block] = re.findall(r"^ASGI_LIFESPAN = (\{.*?^\})", README, re.DOTALL | re.MULTILINE)
     settings = LifespanSettings()
     defaults = {name: getattr(settings, name) for name in settings.__slots__}
@@ -47,7 +47,7 @@ def test_the_settings_are_shown_with_their_defaults() -> None:
 
 
 def test_the_logging_shown_shows_the_lines() -> None:
-    """With it, what the core logs at INFO arrives on the standard error stream."""
+    """With it, the lines of the core at INFO arrive on the standard error stream."""
     [block] = re.findall(r"^LOGGING = (\{.*?^\})", README, re.DOTALL | re.MULTILINE)
     program = (
         f"import logging, logging.config; logging.config.dictConfig({block})\n"

@@ -1,4 +1,4 @@
-"""What holds for the workspace as a whole: its pins, its recipes, its files and its wheels."""
+"""The workspace as a whole: its pins, its recipes, its files and its wheels."""
 
 import json
 import re
@@ -17,7 +17,7 @@ REGISTRY_HOSTS = re.compile("pypi[.]org|pythonhoste[d]|npmjs[.](com|org)|debian[
 
 
 def run(*command: str) -> str:
-    """What the command printed; an error if it failed."""
+    """The output of the command. It is an error if the command failed."""
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )

@@ -40,7 +40,7 @@ def read_pins() -> list[str]:
     """The pins in pyproject.toml."""
     _, rest = PYPROJECT.read_text().split(BEGIN)
     block, _ = rest.split(END)
-    # This much TOML is Python as well; tomllib comes with Python 3.11 only.
+    # This much TOML is Python as well, and tomllib comes with Python 3.11 only.
     return list(ast.literal_eval(block))
 
 
@@ -53,7 +53,7 @@ def write_pins(pins: list[str]) -> None:
 
 
 def update(*, upgrade: bool) -> None:
-    """Pins what uv resolves; with upgrade, as if nothing had been pinned before."""
+    """Pins the versions that uv resolves. With upgrade, ignores the pins of before."""
     original = PYPROJECT.read_text()
     try:
         if upgrade:
@@ -65,7 +65,7 @@ def update(*, upgrade: bool) -> None:
 
 
 def check() -> None:
-    """Exits with the difference if the pins are not exactly what uv resolves under them."""
+    """Exits with the difference if uv does not resolve exactly the pins under these pins."""
     pins = read_pins()
     difference = difflib.unified_diff(pins, resolve(), "pinned", "resolved", lineterm="", n=0)
     if text := "\n".join(difference):

@@ -4,8 +4,8 @@ Each pair has an environment of its own in .versions/, made when first needed, w
 pinned versions of everything but Django. Tests that start server processes are left out. Each pair
 leaves its coverage data beside pyproject.toml, ready for `coverage combine`.
 
-The adapters' tests, without server processes too, run on the lowest and the highest Python: what
-they rely on in servers and in Django must be there.
+The adapters' tests, without server processes too, run on the lowest and the highest Python: the
+parts of servers and of Django that they rely on must be there.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def find_interpreters() -> dict[str, str]:
 
 
 def choose_pairs(interpreters: dict[str, str]) -> list[Pair]:
-    """The pairs to run, lowest first; prints the others, each with its reason."""
+    """The pairs to run, lowest first. Prints the others, each with its reason."""
     chosen: list[Pair] = []
     for python in PYTHONS:
         for django, (first, last) in DJANGOS.items():
@@ -87,7 +87,7 @@ def prepare(pair: Pair) -> str:
 
 
 def run(*command: str, environment: dict[str, str] | None = None) -> str:
-    """What the command printed, both streams together; raises if it failed."""
+    """The output of the command, both streams together. Raises if it failed."""
     return subprocess.run(
         command,
         check=True,
@@ -100,7 +100,7 @@ def run(*command: str, environment: dict[str, str] | None = None) -> str:
 
 
 def test(pair: Pair) -> bool:
-    """Whether the pair passed; prints one line, after everything that was said if it failed."""
+    """Whether the pair passed. Prints one line, after the whole output if it failed."""
     try:
         python = prepare(pair)
         exact = run(python, "-m", "django", "--version").strip()
@@ -117,7 +117,7 @@ def test(pair: Pair) -> bool:
 
 
 def test_adapters(python: str, interpreter: str) -> bool:
-    """Whether the adapters' tests passed on this Python; prints one line, or all that was said."""
+    """Whether the adapters' tests passed on this Python. Prints one line, or the whole output."""
     command = [pins.find_uv(), "run", "--python", interpreter, "python", "-m", "pytest", "packages"]
     command += ["--ignore", "packages/core", "-m", "not process", "-p", "no:cacheprovider"]
     place = str(ENVIRONMENTS / f"python{python}-adapters")

@@ -1,4 +1,4 @@
-"""What the tests of the examples share: a Django project around an example, and real servers."""
+"""Fixtures for the tests of the examples: a Django project around an example, and real servers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from packages.core.tests.conftest import (  # noqa: F401
 from testkit.processes import start
 
 LIMIT = 30
-"""Seconds in which whatever a test waits for has to happen."""
+"""Seconds after which a test waits no longer."""
 
 Example = Callable[[str], Any]
 Serve = Callable[[Callable[..., Any]], AbstractAsyncContextManager[httpx.AsyncClient]]

@@ -37,7 +37,7 @@ def weather_url() -> Generator[str]:
 
 @pytest.fixture
 def server(weather_url: str) -> Generator[subprocess.Popen[str]]:
-    """Stock uvicorn with the quickstart; killed after the test, or in it at the deadline."""
+    """Stock uvicorn with the quickstart. It is killed after the test, or in it at the deadline."""
     with subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "mysite.asgi:application", "--port", "0"],
         cwd=HERE,
@@ -60,7 +60,7 @@ def server(weather_url: str) -> Generator[subprocess.Popen[str]]:
 
 
 def test_a_view_uses_the_client_of_its_worker(server: subprocess.Popen[str]) -> None:
-    """The view answers with what the client got, and uvicorn shuts down without a complaint."""
+    """The view answers with the client's text, and uvicorn shuts down without a complaint."""
     assert server.stdout
     output = ""
     while not (found := re.search(r"Uvicorn running on (\S+)", output)):
@@ -80,7 +80,7 @@ def test_a_view_uses_the_client_of_its_worker(server: subprocess.Popen[str]) -> 
 
 
 def test_the_quickstart_is_quick() -> None:
-    """What the README shows of it is about twenty lines, imports and all."""
+    """The README shows about twenty lines of it, imports and all."""
     shown = ["mysite/asgi.py", "weather/lifespan.py", "weather/views.py"]
     lines = [line for name in shown for line in (HERE / name).read_text().splitlines() if line]
 

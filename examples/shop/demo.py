@@ -1,4 +1,4 @@
-"""Run the shop under stock uvicorn, send it a few requests, stop it, and show what happened when.
+"""Run the shop under stock uvicorn, send it a few requests, stop it, and show each event.
 
     python examples/shop/demo.py
 
@@ -31,7 +31,7 @@ from rich.console import Console
 RESOURCES = ["http_client", "catalogue", "database", "consumer"]
 ORDERS = ["2 tea", "1 coffee", "3 tea"]
 PATIENCE = 10.0
-"""Seconds that the consumer may take to write what it was sent."""
+"""Seconds that the consumer may take to write the orders that it was sent."""
 
 
 def main() -> int:
@@ -87,7 +87,7 @@ def name_of(exit_code: int) -> str:
 
 
 def visit(url: str, report: Report) -> None:
-    """Do what customers do, and compare every answer with the expected one."""
+    """Send the requests of customers, and compare every answer with the expected one."""
     with httpx.Client(base_url=url, trust_env=False) as client:
         shop = Shop(client, report)
         shop.get("/catalogue", CATALOGUE)
@@ -106,7 +106,7 @@ class Shop:
         self._report = report
 
     def get(self, path: str, answer: object, *, patience: float = 0.0) -> None:
-        """Ask for the answer; with patience, again while it is another, but no error."""
+        """Ask for the answer. With patience, ask again while it is another, but no error."""
         deadline = time.monotonic() + patience
         expected = f"200 {json.dumps(answer)}"
         pause = 0.001
@@ -144,7 +144,7 @@ class Shop:
 
 
 def orders_in(database: Path) -> list[str]:
-    """Read what the shop left in its database; nothing if it never got there."""
+    """Read the orders that the shop left in its database, if it got so far."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         try:
             rows = connection.execute("SELECT quantity, article FROM orders").fetchall()

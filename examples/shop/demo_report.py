@@ -1,4 +1,4 @@
-"""What happened to the shop, gathered from all sides: a timeline to look at, and a verdict."""
+"""The events of the shop, gathered from all sides: a timeline to look at, and a verdict."""
 
 import re
 import textwrap
@@ -14,7 +14,7 @@ LOGGED = re.compile(r"(\d+\.\d+) INFO (\w+) (started|stopped) in (\d+) ms")
 
 @dataclass(frozen=True)
 class Event:
-    """A line of the timeline: when it was over, what it was, how many milliseconds it took."""
+    """A line of the timeline: the end of an event, its name, and the milliseconds it took."""
 
     time: float
     what: str
@@ -103,7 +103,7 @@ class Report:
             console.print(f"- {problem}")
 
     def _mark(self, name: str, event: Event, console: Console) -> str:
-        """What stands in the column of a resource beside the event."""
+        """The text in the column of a resource beside the event."""
         top, side, bottom = "+|+" if console.options.ascii_only else "┬│┴"
         opened, closed = self.opened.get(name), self.closed.get(name)
         if opened is None or event.time < opened.time:

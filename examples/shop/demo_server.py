@@ -13,14 +13,14 @@ from queue import SimpleQueue
 
 COMMAND = ("-m", "uvicorn", "project.asgi:application", "--port", "0")  # 0: the system chooses
 DEADLINE = 60.0
-"""Seconds after which the server is killed, whatever it or the demo is waiting for."""
+"""Seconds after which the server is killed, even if it or the demo still waits."""
 
 
 class Server:
     """The server process, in a process group of its own.
 
     Attributes:
-        lines: what it has printed, logs and all.
+        lines: its output so far, logs and all.
         timed_out: whether it was killed because it was still running at the deadline.
     """
 
@@ -44,7 +44,7 @@ class Server:
         self._watchdog.start()
 
     def url(self) -> str:
-        """Wait until uvicorn serves requests, and return where; empty if it ended instead."""
+        """Wait until uvicorn serves requests, and return its address, empty if it ended."""
         while line := self._unread.get():
             if found := re.search(r"Uvicorn running on (\S+)", line):
                 return found[1]
@@ -57,7 +57,7 @@ class Server:
         return self.process.wait()
 
     def close(self) -> None:
-        """Leave nothing of the server behind, whatever happened."""
+        """Leave nothing of the server behind, even after an error."""
         self._watchdog.cancel()
         if self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""What every worker of the shop opens before its first request and closes after its last."""
+"""The resources that each worker of the shop opens before its first request."""
 
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -45,9 +45,9 @@ async def catalogue() -> AsyncIterator[dict[str, int]]:
 
 @resource(requires=[database])
 async def consumer() -> AsyncIterator[MemoryObjectSendStream[Order]]:
-    """Where to send orders; a background task writes them into the database.
+    """Where to send orders. A background task writes them into the database.
 
-    Closing the sender lets the task finish what was sent, and the task group waits for it. The
+    Closing the sender lets the task finish its orders, and the task group waits for it. The
     database is still open then, because the consumer requires it.
     """
     sender, receiver = anyio.create_memory_object_stream[Order](max_buffer_size=100)
