@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import subprocess
@@ -11,19 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gunicorn.asgi.protocol import ASGIProtocol, BodyReceiver
 from gunicorn.config import GracefulTimeout
 from gunicorn.workers.base import Worker
-from gunicorn.workers.gasgi import ASGIWorker
-from uvicorn.config import Config
-from uvicorn.lifespan.off import LifespanOff
-from uvicorn.server import Server
-from uvicorn_worker import UvicornWorker
 
 import django_asgi_lifespan_gunicorn
 from django_asgi_lifespan.supervisor import GRACE
 from django_asgi_lifespan_gunicorn import LifespanWorker, NativeLifespanWorker
-from django_asgi_lifespan_gunicorn.native import CALLERS
 from django_asgi_lifespan_gunicorn.stop import IMPATIENCE, Stop
 from django_asgi_lifespan_gunicorn.worker import GIVING_UP, LifespanWorkerBase, _FirstToFail
 
@@ -77,32 +69,6 @@ def test_what_is_missing_is_said_with_the_remedy(worker: str, need: str, remedy:
         "except ImportError as error: print(error)"
     )
     assert remedy in run(program)
-
-
-def test_gunicorn_calls_what_the_native_worker_overrides() -> None:
-    """``run()`` calls ``_serve()``, which sleeps until cancelled, and then ``_shutdown()``."""
-    assert "_serve" in ASGIWorker.run.__code__.co_names
-    serve = inspect.getsource(vars(ASGIWorker)["_serve"])
-    assert "self.alive" in serve
-    assert "self.state" in serve
-    assert "except asyncio.CancelledError:\n            pass" in serve
-    assert "await self._shutdown()" in serve
-    assert "_shutdown" in vars(ASGIWorker)
-    assert "asgi_lifespan" in serve
-    assert callable(BodyReceiver.signal_disconnect)
-    for code in CALLERS:
-        assert "app" in code.co_names
-    call = vars(ASGIProtocol)["_handle_http_request"].__code__
-    assert "body_receiver" in (*call.co_varnames, *call.co_cellvars)
-
-
-def test_uvicorn_calls_what_the_worker_overrides() -> None:
-    """``UvicornWorker.run()`` calls ``_serve()``; the server has the methods that are replaced."""
-    assert "_serve" in UvicornWorker.run.__code__.co_names
-    assert "capture_signals" in Server.serve.__code__.co_names
-    served = vars(Server)["_serve"].__code__.co_names
-    assert {"lifespan_class", "lifespan", "startup", "main_loop", "shutdown"} <= set(served)
-    assert LifespanOff(Config("none")).state == {}
 
 
 @pytest.mark.parametrize("worker", [LifespanWorker, NativeLifespanWorker])

@@ -2,7 +2,7 @@
 
 What it relies on in daphne beside what ``serving.py`` lists: ``Server.run()`` opens the
 ``endpoints``, and adds ``kill_all_applications()`` as a trigger before the shutdown of the reactor
-(daphne/server.py:133 and 149 in 4.2.3).
+(daphne/server.py:133 and daphne/server.py:149 in 4.2.3).
 """
 
 # daphne has no types, and Twisted not all:

@@ -1,10 +1,10 @@
 """A server of daphne with a lifespan around it, all in daphne's own event loop.
 
-What is used of daphne beside its documentation (``tests/test_seams.py`` compares the installed
+What is used of daphne beside its documentation (``tests/seams.py`` compares the installed
 release with 4.2.3): of its ``Server``, ``application``, of which ``create_application()`` keeps the
 result, by way of ``asyncio.ensure_future()``, in ``connections`` (server.py:224),
 ``signal_handlers``, ``application_close_timeout``, ``application_checker()``, which logs what has
-failed (:268), and ``abort_start``, at which the command exits with 1 (cli.py:310);
+failed (server.py:268), and ``abort_start``, at which the command exits with 1 (cli.py:310);
 ``WebRequest.transport``; ``WebSocketProtocol.sendCloseFrame()``, called in ws_protocol.py:220.
 """
 

@@ -1,7 +1,8 @@
 """Waiting for daphne to run this process, in order to give it a lifespan.
 
 What is used of daphne here beside its documentation: ``Server.run()`` calls ``reactor.run()``
-(daphne/server.py:155 in 4.2.3), and before that adds a trigger that cancels all requests (:149).
+(daphne/server.py:155 in 4.2.3), and before that adds a trigger that cancels all requests
+(daphne/server.py:149).
 """
 
 # daphne has no types:

@@ -1,7 +1,7 @@
 """An orderly stop of a worker of granian's: it always stops, and closes what it opened.
 
 What is read and called of granian without its documentation, in granian 2.8.7, and compared with
-the installed release in ``tests/test_seams.py``:
+the installed release in ``tests/seams.py``:
 
 - ``MPServer._spawn_asgi_lifespan_worker`` (server/mp.py:181) runs the lifespan and serves. Its
   variable ``shutdown_event`` is a ``WorkerSignal``, of which ``set()`` stops the worker; a call too

@@ -51,7 +51,7 @@ def _mended(server: Any, worker: Worker) -> Generator[None]:
 
     uvicorn learns of SIGQUIT, of the graceful timeout, of a changed file and of the end of the
     arbiter, and the arbiter that a worker which is stopping is alive.
-    Source: uvicorn_worker/_workers.py in 0.4.0, lines 67-75 and 107-118.
+    Source: uvicorn_worker/_workers.py:72 and uvicorn_worker/_workers.py:107 in 0.4.0.
     """
     logger.info(
         "A UvicornWorker ends by an OS signal, without gunicorn's worker_exit hook and without "

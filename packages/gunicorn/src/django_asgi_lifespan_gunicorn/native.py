@@ -18,16 +18,19 @@ from .worker import LifespanWorkerBase
 
 __all__ = ("NativeLifespanWorker",)
 
-# What is used of gunicorn's worker beside its public methods: gunicorn/workers/gasgi.py, 27.0.1.
+# What is used of gunicorn's worker beside its public methods, in 27.0.1.
 SERVE = vars(ASGIWorker)["_serve"]
-"""Line 161, called by ``run()``: serves until ``alive`` is False; cancelled, it begins to stop."""
+"""Called by ``run()``: serves until ``alive`` is False. Cancelled, it stops.
+
+workers/gasgi.py:161
+"""
 SHUTDOWN = vars(ASGIWorker)["_shutdown"]
-"""Line 228, called by ``_serve()``: stops listening and waits for the connections."""
+"""Called by ``_serve()``: stops listening, waits for the connections (workers/gasgi.py:228)."""
 CALLERS = frozenset(
     vars(owner)[name].__code__
     for owner, name in (
         (ASGIProtocol, "_handle_http_request"),  # gunicorn/asgi/protocol.py:1900
-        (ASGIProtocol, "_handle_http2_request"),  # :2714
+        (ASGIProtocol, "_handle_http2_request"),  # gunicorn/asgi/protocol.py:2714
         (WebSocketProtocol, "run"),  # gunicorn/asgi/websocket.py:173
     )
 )

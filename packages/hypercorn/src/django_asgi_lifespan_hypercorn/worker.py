@@ -1,7 +1,7 @@
 """An orderly stop of a worker of hypercorn's: everything closes, whoever stops it.
 
 What is read and called of hypercorn without its documentation, in hypercorn 0.18.0, and compared
-with the installed release in ``tests/test_seams.py``:
+with the installed release in ``tests/seams.py``:
 
 - ``worker_serve`` (asyncio/run.py:54) serves until one of its tasks that run ``raise_shutdown``
   (utils.py:152) has ended; a task group has them, so that both may be cancelled. A connection is a

@@ -6,7 +6,7 @@ in ``subprocess.run``, which kills it at once at SIGTERM and 0.25 s after Ctrl+C
 Of django/utils/autoreload.py (Django 4.2 to 6.1) this module uses ``get_child_arguments``,
 ``start_django``, ``get_reloader``, ``DJANGO_AUTORELOAD_ENV`` and ``logger``; of
 django/core/servers/basehttp.py, ``run`` decides what ``DevelopmentServer`` looks like.
-``tests/test_seams.py`` compares the installed release.
+``tests/seams.py`` compares the installed release.
 """
 
 from __future__ import annotations

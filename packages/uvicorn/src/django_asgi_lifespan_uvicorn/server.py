@@ -1,7 +1,7 @@
 """uvicorn's own classes, with what the command of this package does otherwise.
 
 What this package overrides, calls or reads of uvicorn without its documentation is all listed
-here, with the lines of uvicorn 0.54.0; ``tests/test_seams.py`` compares the installed release.
+here, with the lines of uvicorn 0.54.0; ``tests/seams.py`` compares the installed release.
 
 Overridden:
 

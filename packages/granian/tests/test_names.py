@@ -1,4 +1,4 @@
-"""What this package reads and calls of granian and Django is there, in this release."""
+"""Names by which this package recognises the parts of granian and Django."""
 
 from __future__ import annotations
 
@@ -6,39 +6,13 @@ import inspect
 import signal
 
 import django
-import pytest
 from django.core.handlers.asgi import ASGIHandler
 from granian._futures import _future_watcher_wrapper
 from granian._granian import WorkerSignal
-from granian._signals import set_loop_signals, set_main_signals
-from granian.asgi import LifespanProtocol
 from granian.log import logger
-from granian.server.common import AbstractServer
 from granian.server.mp import MPServer
 
 from django_asgi_lifespan_granian import worker
-
-
-@pytest.mark.parametrize(
-    ("method", "text"),
-    [
-        (MPServer._spawn_asgi_lifespan_worker, "shutdown_event = set_loop_signals(loop)"),
-        (MPServer._spawn_asgi_lifespan_worker, "serve(scheduler, loop, shutdown_event)"),
-        (MPServer._spawn_asgi_lifespan_worker, "run_until_complete(lifespan_handler.startup())"),
-        (LifespanProtocol.handle, "self.receive,"),
-        (set_loop_signals, "signal_event = WorkerSignal()"),
-        (set_loop_signals, "loop.add_signal_handler(sigval, signal_handler, sigval, None)"),
-        (set_main_signals, "signal.signal(sig, interrupt_handler)"),
-        (AbstractServer.startup, "set_main_signals(self.signal_handler_interrupt"),
-        (AbstractServer.signal_handler_interrupt, "self.interrupt_signal = True"),
-        (AbstractServer.__init__, "self.interrupt_signal = False"),
-        (AbstractServer.__init__, "self.workers_kill_timeout = workers_kill_timeout"),
-    ],
-    ids=lambda value: getattr(value, "__qualname__", value),
-)
-def test_lines(method: object, text: str) -> None:
-    """Each stands where this package relies on it."""
-    assert text in inspect.getsource(method)  # type: ignore[arg-type]
 
 
 def test_names() -> None:

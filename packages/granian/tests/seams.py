@@ -1,0 +1,52 @@
+"""The private parts of granian that this package relies on: places, and texts there."""
+
+SEAMS = [
+    # The parent
+    ("granian/server/common.py AbstractServer.__init__", "self.interrupt_signal = False"),
+    (
+        "granian/server/common.py AbstractServer.__init__",
+        "self.workers_kill_timeout = workers_kill_timeout",
+    ),
+    (
+        "granian/server/common.py AbstractServer.startup",
+        "set_main_signals(self.signal_handler_interrupt",
+    ),
+    (
+        "granian/server/common.py:338 AbstractServer.signal_handler_interrupt",
+        "def signal_handler_interrupt(",
+    ),
+    (
+        "granian/server/common.py AbstractServer.signal_handler_interrupt",
+        "self.interrupt_signal = True",
+    ),
+    ("granian/server/common.py:60", "if not self.interrupt_by_parent:"),
+    ("granian/server/common.py:544", "self.main_loop_interrupt.wait()"),
+    ("granian/server/common.py:549", "if not self.respawn_failed_workers:"),
+    ("granian/_signals.py set_main_signals", "signal.signal(sig, interrupt_handler)"),
+    # The worker
+    ("granian/server/mp.py:98", "multiprocessing.get_context(self._spawn_method).Process("),
+    ("granian/server/mp.py:181 MPServer", "def _spawn_asgi_lifespan_worker("),
+    (
+        "granian/server/mp.py MPServer._spawn_asgi_lifespan_worker",
+        "shutdown_event = set_loop_signals(loop)",
+    ),
+    (
+        "granian/server/mp.py MPServer._spawn_asgi_lifespan_worker",
+        "run_until_complete(lifespan_handler.startup())",
+    ),
+    (
+        "granian/server/mp.py MPServer._spawn_asgi_lifespan_worker",
+        "serve(scheduler, loop, shutdown_event)",
+    ),
+    ("granian/_signals.py:22", "def set_loop_signals("),
+    ("granian/_signals.py set_loop_signals", "signal_event = WorkerSignal()"),
+    (
+        "granian/_signals.py set_loop_signals",
+        "loop.add_signal_handler(sigval, signal_handler, sigval, None)",
+    ),
+    # Its side of the lifespan protocol, and requests
+    ("granian/asgi.py LifespanProtocol.handle", "self.receive,"),
+    ("granian/asgi.py:67 LifespanProtocol", "async def receive("),
+    ("granian/_futures.py:13 _future_watcher_wrapper", "async def future_watcher("),
+    ("granian/_futures.py:24", "class _CBSchedulerTask("),
+]
