@@ -104,6 +104,24 @@ def test_exit_handlers_have_all_the_time_that_they_need() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_os_signals_do_not_cut_the_end_short(name: str) -> None:
+    """Neither in the exit handlers nor in the objects that Python deletes after them."""
+    script = f"""if True:
+        import atexit, logging, os, signal
+        from django_asgi_lifespan.adapters import exit_despite_threads
+        class Last:
+            def __del__(self, kill=os.kill, pid=os.getpid(), say=print):
+                kill(pid, signal.{name})
+                say("deleted")
+        last = Last()
+        atexit.register(os.kill, os.getpid(), signal.{name})
+        exit_despite_threads(logging.getLogger(), after=60)
+    """
+    assert run(script) == (0, "deleted\n")
+
+
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="there, supervisors are not watched")
 def test_a_worker_stops_with_its_supervisor() -> None:
     """Even if that one is killed."""

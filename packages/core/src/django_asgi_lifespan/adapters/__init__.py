@@ -29,10 +29,12 @@ if TYPE_CHECKING:
         STARTUP_FAILURE,
         exit_despite_threads,
         handle_os_signals,
+        ignore_os_signals_at_exit,
         in_main_thread,
         stop_signals,
         watch_supervisor,
     )
+    from .reloader import run_with_reloader
     from .stop import Deadlines, Server, Stop
     from .tasks import Call, calls, variables_on_stack
 else:
@@ -55,9 +57,11 @@ else:
         "get_asgi_application": "django_asgi_lifespan.asgi",
         "handle_os_signals": ".process",
         "hold": ".discovery",
+        "ignore_os_signals_at_exit": ".process",
         "in_main_thread": ".process",
         "is_held": ".discovery",
         "lifespan_settings": "django_asgi_lifespan.conf",
+        "run_with_reloader": ".reloader",
         "speak_lifespan": "django_asgi_lifespan.protocol",
         "stop_signals": ".process",
         "variables_on_stack": ".tasks",
@@ -93,9 +97,11 @@ __all__ = (
     "get_asgi_application",
     "handle_os_signals",
     "hold",
+    "ignore_os_signals_at_exit",
     "in_main_thread",
     "is_held",
     "lifespan_settings",
+    "run_with_reloader",
     "speak_lifespan",
     "stop_signals",
     "variables_on_stack",

@@ -21,6 +21,7 @@ __all__ = (
     "STARTUP_FAILURE",
     "exit_despite_threads",
     "handle_os_signals",
+    "ignore_os_signals_at_exit",
     "in_main_thread",
     "stop_signals",
     "watch_supervisor",
@@ -46,12 +47,14 @@ def exit_despite_threads(
 
     Python waits at its end for the threads of executors, such as that of a synchronous view, and
     nothing can stop a thread. It calls its exit handlers when it has waited. The process ends
-    whatever has become of its standard output and standard error.
+    whatever has become of its standard output and standard error. OS signals are ignored from the
+    exit handlers on.
 
     Args:
         logger: is told the names of the threads, as an error.
     """
     exit_now = os._exit
+    ignore_os_signals_at_exit()
 
     def say() -> None:
         others = {*threading.enumerate()} - {threading.main_thread()}
@@ -73,6 +76,16 @@ def exit_despite_threads(
         atexit.register(timer.cancel)
 
 
+def ignore_os_signals_at_exit() -> None:
+    """Ignore the OS signals that stop a process, from Python's exit handlers on.
+
+    Everything is closed by then. Python takes its own handlers away while it ends, so that another
+    signal would kill the process, with another exit code.
+    """
+    for number in _stop_signals():
+        atexit.register(signal.signal, number, signal.SIG_IGN)
+
+
 def in_main_thread() -> bool:
     """Return whether this is the thread that handles OS signals."""
     return threading.current_thread() is threading.main_thread()
@@ -84,11 +97,15 @@ def stop_signals() -> list[signal.Signals]:
     SIGHUP and SIGQUIT would kill it at once. They are left to a program that has made something
     of them, as ``nohup`` does.
     """
-    names = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP", "SIGQUIT")
-    numbers = [signal.Signals[name] for name in names if hasattr(signal, name)]
+    numbers = _stop_signals()
     others = [number for number in numbers if number.name in ("SIGHUP", "SIGQUIT")]
     taken = {number for number in others if signal.getsignal(number) is not signal.SIG_DFL}
     return [number for number in numbers if number not in taken]
+
+
+def _stop_signals() -> list[signal.Signals]:
+    names = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP", "SIGQUIT")
+    return [signal.Signals[name] for name in names if hasattr(signal, name)]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,172 @@
+"""Django's autoreloader for a server that has something to close.
+
+Django's own parent process waits for the child in ``subprocess.run``, which kills the child at
+once at SIGTERM and a quarter of a second after Ctrl+C. Here, the parent waits until the child has
+closed its resources.
+
+The private parts of django/utils/autoreload.py (Django 4.2 to 6.1) on which this module relies:
+``get_child_arguments``, ``start_django``, ``get_reloader``, ``DJANGO_AUTORELOAD_ENV`` and
+``logger``. ``tests/test_reloader.py`` looks them up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+from django.utils import autoreload
+
+from .process import (
+    SHUTDOWN_FAILURE,
+    exit_despite_threads,
+    ignore_os_signals_at_exit,
+    stop_signals,
+)
+from .stop import SAME_STOP
+
+__all__ = ("run_with_reloader",)
+
+PIPE = "DJANGO_ASGI_LIFESPAN_PARENT"
+"""The environment variable with the file descriptor of a pipe that is closed with the parent."""
+
+RELOAD = 3
+"""The exit code of a child that another one is to replace (``trigger_reload``)."""
+
+PATIENCE = 1.0
+"""Seconds that the child has to end when everything is closed, or when it is to say why not."""
+
+
+def run_with_reloader(
+    serve: Callable[..., object],
+    *,
+    stop: Callable[[], int],
+    logger: logging.Logger,
+    **options: Any,
+) -> NoReturn:
+    """Call *serve* with *options* in a thread of a child process, anew whenever a file changes.
+
+    Args:
+        stop: called in the main thread of the child before it ends: it stops the server, closes
+            everything, and returns the exit code. The server may not have begun yet.
+        logger: is told which threads keep the child from ending, as an error.
+
+    Raises:
+        SystemExit: always.
+    """
+    if os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true":
+        _Child(stop, logger).run(serve, options)
+    sys.exit(_Parent().run())
+
+
+class _Parent:
+    """Has a child process, and another one whenever a file has changed."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._is_told = False
+
+    def run(self) -> int:
+        """Return the exit code of the last child. It ends with this process in every case."""
+        for number in stop_signals():
+            signal.signal(number, self._stop)
+        ignore_os_signals_at_exit()
+        environment = _child_environment()
+        while True:
+            self._child = subprocess.Popen(
+                autoreload.get_child_arguments(), env=environment, close_fds=False
+            )
+            if self._is_told:  # while the child was started
+                self._child.terminate()
+            code = self._child.wait()
+            # A child that was told while it imported the project has died of the OS signal.
+            if self._is_told and (code < 0 or code == RELOAD):
+                return 0
+            if code != RELOAD:
+                return code
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._is_told = True
+        if self._child is not None and sys.platform != "win32":  # there, Ctrl+C reaches the child
+            self._child.terminate()
+
+
+def _child_environment() -> dict[str, str]:
+    environment = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
+    if sys.platform != "win32":
+        read, _ = os.pipe()  # nobody writes: the other end is closed when this process ends
+        os.set_inheritable(read, True)
+        environment[PIPE] = str(read)
+    if getattr(sys.stdout, "write_through", False):  # python -u, which is not passed on
+        environment.setdefault("PYTHONUNBUFFERED", "1")
+    return environment
+
+
+class _Child:
+    """The process that serves: its main thread watches the files, another one runs the server."""
+
+    def __init__(self, stop: Callable[[], int], logger: logging.Logger) -> None:
+        self._stop = stop
+        self._logger = logger
+        self._told_at: float | None = None
+        self._is_closing = False
+
+    def run(self, serve: Callable[..., object], options: dict[str, Any]) -> NoReturn:
+        reloader = autoreload.get_reloader()
+        autoreload.logger.info("Watching for file changes with %s", reloader.__class__.__name__)
+        for number in stop_signals():
+            signal.signal(number, self._receive)
+        if PIPE in os.environ:
+            pipe = int(os.environ.pop(PIPE))
+            threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+        code = 0
+        try:
+            autoreload.start_django(reloader, serve, **options)
+        except SystemExit as reason:
+            code = reason.code if isinstance(reason.code, int) else 0
+        finally:
+            self._is_closing = True
+            failure = self._stop()
+        if self._told_at is not None:
+            code = failure
+        exit_despite_threads(self._logger, after=PATIENCE, code=code)
+        sys.exit(code)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        """Stop at the first OS signal. A later Ctrl+C ends the process while it closes.
+
+        Ctrl+C comes twice, from the terminal and as SIGTERM from the parent.
+        """
+        now = time.monotonic()
+        if self._told_at is not None and now - self._told_at < SAME_STOP:
+            return
+        if self._told_at is None:
+            self._told_at = now
+        if not self._is_closing:
+            sys.exit()
+        if number == signal.SIGINT:
+            _exit_at_once()
+
+
+def _exit_at_once() -> None:
+    """End the process although something is open, whatever has become of standard error."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    words = b"The process ends before everything is closed.\n"
+    say = threading.Thread(target=os.write, args=(2, words), daemon=True)
+    say.start()
+    say.join(PATIENCE)
+    os._exit(SHUTDOWN_FAILURE)
+
+
+def _end_with_parent(pipe: int) -> None:
+    """Stop when the parent has ended, and with it the other end of the pipe."""
+    os.set_inheritable(pipe, False)
+    os.read(pipe, 1)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,160 @@
+"""The parent and the child of Django's autoreloader, around a server that a test wrote."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import autoreload
+
+from testkit.processes import Process, start
+
+PROGRAM = """
+import logging, os, threading
+import django
+from django.conf import settings
+from django_asgi_lifespan.adapters import run_with_reloader
+from testkit import gates, journal
+
+settings.configure(ROOT_URLCONF="watched", LOGGING_CONFIG=None)
+django.setup()
+logging.basicConfig(level=logging.INFO)
+import watched
+told, closed = threading.Event(), threading.Event()
+
+def serve(*, port):
+    journal.write("server", "open" if port == 80 else f"open at {port}")
+    told.wait()
+    if "CLOSING" in os.environ:
+        gates.block("server")
+    journal.write("server", "closed")
+    closed.set()
+
+def stop():
+    told.set()
+    closed.wait()
+    return int(os.environ.get("CODE", 0))
+
+run_with_reloader(serve, stop=stop, logger=logging.getLogger("server"), port=80)
+"""
+
+Run = Callable[..., AbstractContextManager[Process]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Return what starts the program, which watches ``tmp_path / "watched.py"``."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "watched.py").write_text("urlpatterns = []\n")
+
+    def launch(**environment: Any) -> AbstractContextManager[Process]:
+        options = {"stderr": environment.pop("stderr")} if "stderr" in environment else {}
+        return start(
+            [sys.executable, "program.py"], cwd=tmp_path, environment=environment, **options
+        )
+
+    return launch
+
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="sends the OS signals of POSIX"),
+]
+
+
+@pytest.mark.parametrize("who", ["parent", "group"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_every_os_signal_that_stops_a_process_closes_the_server(
+    run: Run, name: str, who: str
+) -> None:
+    """The parent waits for the child, and no process is left."""
+    with run() as program:
+        program.wait_for("server open")
+        (program.stop_group if who == "group" else program.stop)(name)
+        assert program.wait() == 0
+        assert program.story() == ["server open", "server closed"]
+
+
+def test_the_exit_code_is_that_of_the_stop(run: Run) -> None:
+    """A server that could not close everything says so."""
+    with run(CODE="1") as program:
+        program.wait_for("server open")
+        program.stop("SIGTERM")
+        assert program.wait() == 1
+
+
+def test_a_changed_file_closes_the_server_before_the_next_one_begins(
+    run: Run, tmp_path: Path
+) -> None:
+    """Even if the server could not close everything."""
+    with run(CODE="1") as program:
+        program.wait_for("server open")
+        program.change(tmp_path / "watched.py", lambda: "changed, reloading" in program.output())
+        program.wait_for("server open", times=2)
+        program.stop("Ctrl+C")
+        assert program.wait() == 1
+        assert program.stories() == [["server open", "server closed"]] * 2
+
+
+def test_a_killed_parent_closes_the_server(run: Run) -> None:
+    """No process is left to serve."""
+    with run() as program:
+        program.wait_for("server open")
+        program.stop("SIGKILL")
+        assert program.wait() == -signal.SIGKILL
+        program.wait_for("server closed", alive=False)
+
+
+@pytest.mark.parametrize("stderr", ["a file", "a pipe without a reader", "a full pipe"])
+def test_a_later_ctrl_c_ends_a_child_that_closes(run: Run, stderr: str) -> None:
+    """Whatever has become of standard error."""
+    read, write = os.pipe()
+    with run(CLOSING="blocked", **({} if stderr == "a file" else {"stderr": write})) as program:
+        program.wait_for("server open")
+        if stderr == "a full pipe":
+            os.set_blocking(write, False)
+            os.write(write, b"x" * 2**20)
+            os.set_blocking(write, True)
+        os.close(write)
+        if stderr == "a pipe without a reader":
+            os.close(read)
+        program.stop("Ctrl+C")
+        program.wait_for("server blocked")
+
+        def ends() -> bool:
+            program.stop("Ctrl+C")
+            return program.code is not None
+
+        program.until(ends, "the end", alive=False)
+        assert program.wait() == 1
+        assert program.story() == ["server open", "server blocked"]
+    if stderr != "a pipe without a reader":
+        os.close(read)
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (autoreload.restart_with_reloader, "subprocess.run(args, env=new_environ, close_fds="),
+        (autoreload.restart_with_reloader, "{**os.environ, DJANGO_AUTORELOAD_ENV: "),
+        (autoreload.restart_with_reloader, "args = get_child_arguments()"),
+        (autoreload.restart_with_reloader, "if p.returncode != 3:"),
+        (autoreload.run_with_reloader, 'os.environ.get(DJANGO_AUTORELOAD_ENV) == "true"'),
+        (autoreload.run_with_reloader, "reloader = get_reloader()"),
+        (autoreload.run_with_reloader, "logger.info("),
+        (autoreload.run_with_reloader, "start_django(reloader, main_func, *args, **kwargs)"),
+        (autoreload.start_django, "django_main_thread.start()"),
+        (autoreload.trigger_reload, "sys.exit(3)"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_django_still_says_so(function: Any, text: str) -> None:
+    """The private parts of the autoreloader are those that the module relies on."""
+    assert text in inspect.getsource(function)
