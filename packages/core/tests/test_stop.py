@@ -278,12 +278,12 @@ async def test_requests_that_begin_late_are_seen_to() -> None:
 
 
 async def test_a_stop_beside_an_idle_server_ends_at_the_limit() -> None:
-    """Nothing is abandoned where nothing is left."""
+    """Clients without a request are cut off, and nothing is abandoned where nothing is left."""
     server = FakeServer()
     stop = stop_of(server)
     stop.request()
     await stop.run()
-    assert server.journal == BEGIN
+    assert server.journal == [*BEGIN, "9 disconnected"]
     assert asyncio.get_running_loop().time() == pytest.approx(LIMIT)
 
 

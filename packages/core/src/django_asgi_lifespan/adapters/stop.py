@@ -72,7 +72,7 @@ class Server(Protocol):
         ...
 
     def disconnect(self) -> None:
-        """Let the requests in flight learn that their clients have gone."""
+        """Cut off the clients, and let the requests in flight learn that they have gone."""
         ...
 
     def abandon(self) -> None:
@@ -253,7 +253,7 @@ class Stop:
         """Wait for the requests in flight, and give up those that are left at their deadline."""
         told: set[asyncio.Task[Any]] = set()
         cancelled: set[asyncio.Task[Any]] = set()
-        has_said = False
+        has_said = has_disconnected = False
         while (requests := set(self._server.requests())) or not until_idle:
             now = self._clock()
             if now >= self.deadlines.abandon_at:
@@ -261,7 +261,11 @@ class Stop:
                     self._server.abandon()
                 return
             if now >= self.deadlines.disconnect_at:
-                self._give_up(requests - told)
+                if new := requests - told:
+                    self._logger.warning("Giving up requests in flight: %d.", len(new))
+                if new or not has_disconnected:  # a client that does not read its response
+                    self._server.disconnect()
+                    has_disconnected = True
                 told |= requests
                 if now >= self.deadlines.cancel_at:
                     for request in requests - cancelled:
@@ -271,11 +275,6 @@ class Stop:
                 has_said = True
                 self._say_that_it_waits(len(requests))
             await self._wait(requests, now)
-
-    def _give_up(self, requests: Collection[asyncio.Task[Any]]) -> None:
-        if requests:
-            self._logger.warning("Giving up requests in flight: %d.", len(requests))
-            self._server.disconnect()
 
     def _say_that_it_waits(self, number: int) -> None:
         limit = self.deadlines.limit
