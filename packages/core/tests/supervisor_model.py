@@ -1,8 +1,8 @@
-"""Scenarios for a supervisor: fake resources with a journal, and what each journal must show.
+"""Scenarios for a supervisor: fake resources with a journal, and the rules for each journal.
 
-A scenario says what each resource does when it opens, while it runs and when it closes, and when
-the lifespan's task is cancelled. ``play`` runs it on the virtual clock; ``violations`` reads the
-journal and returns what went against the rules, as sentences.
+A scenario has the plan of each resource for its opening, its service and its closing, and when
+the lifespan's task is cancelled. ``play`` runs it on the virtual clock. ``violations`` reads the
+journal and returns each breach of the rules, as a sentence.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
 HORIZON = 1000.0
-"""Seconds after which what still waits is held to wait for ever, and is cancelled."""
+"""Seconds after which a task that still waits is held to wait for ever, and is cancelled."""
 
 LINGER = 200.0
-"""Seconds that the event loop goes on after the lifespan, for what was abandoned."""
+"""Seconds that the event loop goes on after the lifespan, for abandoned resources."""
 
 EPSILON = 1e-6
 
@@ -80,11 +80,11 @@ ERRORS: dict[str, Callable[[str], BaseException]] = {
     "GeneratorExit": GeneratorExit,
     "an exception that cannot be printed": UnprintableError,
 }
-"""What a resource may raise. Of all of them only CancelledError is not always a failure."""
+"""The exceptions that a resource may raise. Only CancelledError is not always a failure."""
 
 
 class OnCancel(enum.Enum):
-    """What the code of a resource does when a cancellation reaches it."""
+    """The reaction of a resource's code when a cancellation reaches it."""
 
     LEAVE = "lets the CancelledError pass"
     CLEAN_UP = "lets it pass after a moment of cleaning up"
@@ -94,7 +94,7 @@ class OnCancel(enum.Enum):
 
 @dataclass(frozen=True)
 class Act:
-    """What a resource does when it opens or closes: wait, and then succeed or raise."""
+    """The plan for the opening or closing of a resource: wait, and then succeed or raise."""
 
     seconds: float = 0.0
     turns: int = 0
@@ -108,7 +108,7 @@ class Act:
 
 
 class Host(enum.Enum):
-    """What the resource keeps open around its yield, and how it dies of it."""
+    """The context that a resource keeps open around its yield, and how it dies of it."""
 
     NOTHING = "its own task is cancelled"
     TASK_GROUP = "asyncio.TaskGroup with a child that crashes"
@@ -174,7 +174,7 @@ class Entry:
 
 
 class Fake:
-    """A resource that does what its plan says and writes it down."""
+    """A resource that follows its plan and writes each step down."""
 
     def __init__(self, world: World, name: str, plan: Plan) -> None:
         self.world = world
@@ -338,7 +338,7 @@ class _Nothing:
 
 
 class World:
-    """What happens in one scenario."""
+    """The events of one scenario."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -369,7 +369,7 @@ class World:
         self._check_values()
 
     def _check_values(self) -> None:
-        """What is open, and does not close yet, has a value, and nothing else has."""
+        """A resource that is open, and does not close yet, has a value, and no other has."""
         now = self.journal[-1]
         if now.what in ("open", "abandoned"):  # a moment too early
             return
@@ -526,7 +526,7 @@ def _outcome(task: asyncio.Task[None]) -> BaseException | None:
 
 
 class _Handler(logging.Handler):
-    """Keeps the records; an error becomes an entry of the journal."""
+    """Keeps the records. An error becomes an entry of the journal."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -543,7 +543,7 @@ class _Handler(logging.Handler):
 
 
 def play(scenario: Scenario) -> World:
-    """Return what happened in *scenario*; raise Leak for tasks or exceptions left behind."""
+    """Return the events of *scenario*. Raise Leak for tasks or exceptions left behind."""
 
     async def main() -> World:
         world = World(scenario)
@@ -554,7 +554,7 @@ def play(scenario: Scenario) -> World:
 
 
 class Story:
-    """What the journal tells about one resource."""
+    """The entries of the journal about one resource."""
 
     def __init__(self, world: World, fake: Fake) -> None:
         self.name = fake.name
@@ -592,7 +592,7 @@ class Story:
 
     @property
     def last(self) -> float:
-        """When it ended or was abandoned, whichever came first."""
+        """When it ended or was abandoned, if that came first."""
         return self.time("failed", "closed", "close failed", "abandoned")
 
     @property
@@ -620,7 +620,7 @@ class Story:
 
 
 def violations(world: World) -> list[str]:
-    """Return what went wrong, as sentences."""
+    """Return each breach of the rules, as a sentence."""
     return [*world.problems, *_Rules(world).broken()]
 
 
@@ -716,7 +716,7 @@ class _Rules:
             yield f"{story.name} did not close at {self._turn(story)}, when it was its turn"
 
     def _turn(self, story: Story) -> float:
-        """Return when it has to close; what died keeps those that it requires open all the same."""
+        """Return when it has to close. A dead resource still keeps its requirements open."""
         others = [other for other in story.dependants if other.count("opens")]
         times = [max(other.last, self._turn(other)) for other in others]
         begun = story.time("open", "failed", "abandoned")
@@ -766,7 +766,7 @@ class _Rules:
             yield f"{story.name} was abandoned twice"
 
     def _rolled_back(self, story: Story) -> Iterator[str]:
-        """Nothing opens any more when there is a reason to end, and what opens is cancelled."""
+        """Nothing opens any more when there is a reason to end, and each opening is cancelled."""
         if self.certain_cause + EPSILON < story.time("opens") < math.inf:
             yield f"{story.name} opens after {self.certain_cause}"
         if story.time("opens") < self.certain_cause - EPSILON:
@@ -792,7 +792,7 @@ class _Rules:
                 yield f"the log does not name {story.name}: {told[0].getMessage()}"
 
     def _told_in_one_record(self, story: Story) -> Iterator[str]:
-        """What went wrong with one resource is one sentence, logged when it has ended."""
+        """The failures of one resource are one sentence, logged when it has ended."""
         told = [e for e in self.journal if e.what == "error" and e.detail.startswith(story.name)]
         texts = [entry.detail for entry in told]
         if len(told) > 1:
@@ -807,7 +807,7 @@ class _Rules:
                 yield f"it is not true that {story.name} {phrase}"
 
     def _phrases(self, story: Story) -> Iterator[tuple[str, bool, bool]]:
-        """Yield what may be said of it, whether it has to be, and whether it may be."""
+        """Yield each possible sentence, whether it must be said, and whether it may be."""
         hurry = self._hurry()
         late = {step: (end, due) for step, _, end, due in story.steps()}
         for step in ("start", "stop"):
@@ -824,7 +824,7 @@ class _Rules:
         yield "was abandoned", story.abandoned, story.abandoned
 
     def _hurry(self, *, certainly: bool = False) -> float:
-        """Return when what was busy was cancelled, whatever limits of its own it had."""
+        """Return when the busy resource was cancelled, apart from limits of its own."""
         limits = [
             entry.time
             for entry in self.journal
@@ -844,7 +844,7 @@ class _Rules:
         return [time for time in times if time > times[0] + EPSILON]
 
     def _hurried(self, story: Story) -> Iterator[str]:
-        """What meets a limit is cancelled then, and abandoned after the grace."""
+        """A resource that meets a limit is cancelled then, and abandoned after the grace."""
         cancelled = [e.time for _, e in story.entries if e.what.startswith("cancelled")]
         hurry = self._hurry(certainly=True)
         for step, begin, end, due in story.steps():
@@ -994,7 +994,7 @@ class _Rules:
         return min(causes)
 
     def _rescue_was_due(self) -> Iterator[str]:
-        """Only what hangs, with no limit upon it, may keep the lifespan from ending."""
+        """Only a resource that hangs without a limit may keep the lifespan from ending."""
         first = self.world.cancellations[-2] if len(self.world.cancellations) > 1 else math.inf
         hanging = [s.name for s in self.stories.values() if s.busy_at(min(first, HORIZON))]
         if not hanging:

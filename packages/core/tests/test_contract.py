@@ -1,4 +1,4 @@
-"""What projects written for django-asgi-lifespan 0.5 rely on, name for name."""
+"""The names that projects written for django-asgi-lifespan 0.5 rely on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LEGACY = ("legacy", "dispatcher", "events", "compat", "middleware", "testing", "
 
 @pytest.fixture
 def journal() -> Journal:
-    """What the managers and receivers of a test wrote down."""
+    """The journal of the managers and receivers of a test."""
     return []
 
 
@@ -61,7 +61,7 @@ def manager(journal: Journal, name: str, **state: Any) -> Callable[[], Managed]:
 async def messages(
     application: Any, scope: dict[str, Any] | None = None, *received: str
 ) -> list[dict[str, Any]]:
-    """Return what the application sends when it receives these; by default a whole lifespan."""
+    """Return the application's answers to these messages, by default a whole lifespan."""
     sent: list[dict[str, Any]] = []
     inbox = iter(received or ("lifespan.startup", "lifespan.shutdown"))
 
@@ -191,7 +191,7 @@ def test_django_is_set_up_by_what_stands_in_the_module_at_the_time() -> None:
 
 
 def test_servers_see_that_the_application_is_asgi_3() -> None:
-    """They ask whether ``__call__`` is a coroutine function; a plain one is taken for ASGI 2."""
+    """They ask whether ``__call__`` is a coroutine function. A plain one is taken for ASGI 2."""
     assert inspect.iscoroutinefunction(get_asgi_application().__call__)
     application = asgi.LifespanApplication(get_asgi_application())
     assert inspect.iscoroutinefunction(application.__call__)
@@ -280,7 +280,7 @@ def _check_that_one_record_has(caplog: pytest.LogCaptureFixture, exception: Base
 
 @pytest.mark.parametrize("failed", [False, True])
 async def test_other_scope_types_get_djangos_own_error(failed: bool) -> None:
-    """Whatever became of the lifespan."""
+    """No matter how the lifespan ended."""
     handler = LifespanASGIHandler()
     if failed:
         asgi_startup.connect(_fail)
@@ -301,7 +301,7 @@ async def _fail(**_: Any) -> None:
 async def test_an_unknown_lifespan_message_is_an_error(
     received: tuple[str, ...], journal: Journal
 ) -> None:
-    """It names the message; what was opened is closed."""
+    """It names the message, and each open resource is closed."""
     register_lifespan_manager(context_manager=manager(journal, "a"))
     with pytest.raises(Exception, match=r"lifespan\.pause"):
         await messages(LifespanASGIHandler(), None, *received)
@@ -389,7 +389,7 @@ def test_the_signals_are_signals_of_django(signal: Signal, journal: Journal) -> 
 @pytest.mark.real_clock
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=SIGNALS)
 async def test_receivers_get_signal_sender_scope_and_state(signal: Signal) -> None:
-    """Async and sync ones, each called once a lifespan, and what they return is ignored."""
+    """Async and sync ones, each called once a lifespan, and their results are ignored."""
     calls: list[dict[str, Any]] = []
     result = object() if signal is not asgi_lifespan else None
 
@@ -422,7 +422,7 @@ async def test_receivers_get_signal_sender_scope_and_state(signal: Signal) -> No
 async def test_receivers_of_startup_and_shutdown_get_the_filled_state(
     signal: Signal, journal: Journal
 ) -> None:
-    """With what the managers yielded, and they are still open."""
+    """With the values that the managers yielded, and they are still open."""
     register_lifespan_manager(context_manager=manager(journal, "a", a=1))
 
     async def listen(state: State, **_: Any) -> None:
@@ -475,7 +475,7 @@ async def test_receivers_are_held_strongly_unless_weak_is_given(
 
 
 async def test_the_context_manager_that_a_receiver_returns_is_entered(journal: Journal) -> None:
-    """Receivers of ``asgi_lifespan`` return its factory; what it yields goes into the state."""
+    """Receivers of ``asgi_lifespan`` return its factory. Its value goes into the state."""
 
     async def listen(**_: Any) -> Callable[[], Managed]:
         return manager(journal, "a", a=1)
@@ -582,7 +582,7 @@ def test_the_middleware_has_its_older_name_too() -> None:
 
 
 async def test_the_middleware_sets_the_object_of_the_scope() -> None:
-    """Not a copy; also on requests that Django's own handler made."""
+    """Not a copy, and also on requests that Django's own handler made."""
     state = {"a": 1}
     request = AsyncRequestFactory().get("/")
     request.scope["state"] = state
@@ -669,7 +669,7 @@ async def test_the_clients_state_can_be_replaced(settings: Any) -> None:
     assert (await client.get("/state/")).json() == {"b": "2"}
 
 
-# What is deprecated
+# Deprecated names
 
 
 def test_the_errors_form_a_hierarchy() -> None:
@@ -679,7 +679,7 @@ def test_the_errors_form_a_hierarchy() -> None:
 
 
 async def test_the_dispatcher_starts_and_stops(journal: Journal) -> None:
-    """Without any messages; the state is filled in place, and it can be used again."""
+    """Without any messages. The state is filled in place, and it can be used again."""
     register_lifespan_manager(context_manager=manager(journal, "a", a=1))
 
     async def started(**_: Any) -> None:
@@ -723,7 +723,7 @@ async def test_the_dispatcher_can_stop_what_it_did_not_start(journal: Journal) -
 @pytest.mark.real_clock
 @pytest.mark.parametrize("signal", [asgi_startup, Signal()], ids=["ours", "djangos"])
 async def test_a_signal_can_be_sent_with_a_scope(signal: Signal) -> None:
-    """To async and sync receivers, of any signal; arguments are by keyword."""
+    """To async and sync receivers, of any signal. Arguments are by keyword."""
     calls: list[dict[str, Any]] = []
 
     async def listen(**arguments: Any) -> None:
@@ -777,7 +777,7 @@ async def test_without_a_state_nothing_can_be_collected() -> None:
 
 
 async def test_the_signal_class_calls_its_async_receivers_only() -> None:
-    """It returns each with its answer; without receivers, an empty list."""
+    """It returns each with its answer. Without receivers, it returns an empty list."""
     signal = compat.CompatAsyncSignal()
     assert isinstance(signal, Signal)
     assert await signal.compat_asend_async_only("sender", word="hello") == []
@@ -832,7 +832,7 @@ asyncio.run(main())
 def test_lifespan_modules_are_discovered_with_and_without_the_django_app(
     apps: list[str], tmp_path: Path
 ) -> None:
-    """The handler alone is enough; both together declare once."""
+    """The handler alone is enough. Both together declare once."""
     shop = tmp_path / "shop"
     shop.mkdir()
     shop.joinpath("__init__.py").touch()
@@ -851,7 +851,7 @@ def test_lifespan_modules_are_discovered_with_and_without_the_django_app(
 
 
 def test_the_django_app_discovers_at_setup(tmp_path: Path) -> None:
-    """Commands and the shell see what is declared."""
+    """Commands and the shell see the declared resources."""
     shop = tmp_path / "shop"
     shop.mkdir()
     shop.joinpath("__init__.py").touch()

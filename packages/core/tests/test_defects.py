@@ -42,11 +42,11 @@ MIDDLEWARE = "django_asgi_lifespan.middleware.LifespanStateMiddleware"
 
 
 class Server:
-    """What a server does with the lifespan of an application, and nothing more.
+    """A server's part in the lifespan of an application, and nothing more.
 
     Attributes:
         scope: the lifespan scope.
-        task: where the application runs; what it raises is nobody's concern here.
+        task: where the application runs. Its exceptions are ignored here.
     """
 
     def __init__(self, application: Any, *, state: bool = True) -> None:
@@ -58,12 +58,12 @@ class Server:
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def start(self) -> dict[str, Any]:
-        """Return the answer to ``lifespan.startup``; an empty one if the application ended."""
+        """Return the answer to ``lifespan.startup``, an empty one if the application ended."""
         self.task = asyncio.ensure_future(self._run())
         return await self._ask("startup")
 
     async def stop(self) -> dict[str, Any]:
-        """Return the answer to ``lifespan.shutdown``; an empty one if the application ended."""
+        """Return the answer to ``lifespan.shutdown``, an empty one if the application ended."""
         answer = await self._ask("shutdown")
         await asyncio.wait({self.task})
         return answer
@@ -89,12 +89,12 @@ STOPPED = {"type": "lifespan.shutdown.complete"}
 
 @pytest.fixture
 def journal() -> Journal:
-    """What the managers and receivers of a test wrote down."""
+    """The journal of the managers and receivers of a test."""
     return []
 
 
 def manager(journal: Journal, name: str, *, opening: float = 0, closing: float = 0) -> Manager:
-    """Register a manager that writes down when it is open and closed; return it."""
+    """Register a manager that writes down when it is open and closed, and return it."""
 
     @contextlib.asynccontextmanager
     async def factory() -> AsyncIterator[dict[str, Any]]:
@@ -204,7 +204,7 @@ async def test_d02_siblings_do_not_go_on_starting_when_the_startup_failed(
     assert not journal
 
 
-# d03 and d04: what is bound to a task
+# d03 and d04: objects that are bound to a task
 
 
 async def test_d03_a_manager_may_hold_an_anyio_task_group(journal: Journal) -> None:
@@ -331,7 +331,7 @@ async def test_d04_a_crashed_child_is_noticed_when_it_crashes(
 async def test_d05_without_a_state_in_the_scope_managers_are_entered(
     journal: Journal, settings: Any
 ) -> None:
-    """The startup does what it says, and requests are served with the state."""
+    """The startup enters them, and requests are served with the state."""
     settings.MIDDLEWARE = [MIDDLEWARE]
     settings.ROOT_URLCONF = __name__
     manager(journal, "a")
@@ -402,7 +402,7 @@ async def test_d09_a_failing_shutdown_receiver_does_not_cut_the_cleanup_short(
 async def test_d10_the_order_of_the_shutdown_does_not_follow_the_speed_of_the_startup(
     journal: Journal,
 ) -> None:
-    """What was registered last closes first, whichever opened first."""
+    """The last to be registered closes first, even if it did not open last."""
     delays = {"a": 1.0, "b": 2.0}
     for name in "ab":
 
@@ -485,7 +485,7 @@ class Abort(BaseException):
 
 
 def base_exceptions() -> Iterator[BaseException]:
-    """Yield what is no Exception, as far as this Python has it."""
+    """Yield BaseExceptions that are no Exception, as far as this Python has them."""
     yield asyncio.CancelledError()
     yield Abort("no luck")
     if sys.version_info >= (3, 11):
@@ -522,7 +522,7 @@ async def test_d14_a_cancelled_lifespan_closes_everything(journal: Journal) -> N
 
 
 async def test_d15_overlapping_lifespans_close_their_own_managers(journal: Journal) -> None:
-    """Whichever stops first."""
+    """No matter which stops first."""
     numbers = iter(range(1, 3))
 
     @contextlib.asynccontextmanager
@@ -543,7 +543,7 @@ async def test_d15_overlapping_lifespans_close_their_own_managers(journal: Journ
     assert journal == ["1 closes", "2 closes"]
 
 
-# d16 to d20: what can be registered
+# d16 to d20: objects that can be registered
 
 
 @pytest.mark.real_clock
@@ -581,7 +581,7 @@ async def test_d16_a_receiver_of_asgi_lifespan_may_return_nothing(journal: Journ
 
 
 async def test_d17_a_manager_that_yields_no_mapping_is_named() -> None:
-    """With what it yielded, and what it should have."""
+    """With the yielded object, and the expected type."""
 
     @contextlib.asynccontextmanager
     async def forgetful() -> AsyncIterator[Any]:
@@ -630,13 +630,13 @@ async def decorated() -> AsyncIterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("factory", [Connection, decorated])
 def test_d17_an_instance_is_refused_when_it_is_registered(factory: Any) -> None:
-    """It takes a function; a context manager of contextlib can be called, but is none either."""
+    """It takes a function. A context manager of contextlib can be called, but is none either."""
     with pytest.raises(ImproperlyConfigured, match="instance"):
         register_lifespan_manager(context_manager=factory())
 
 
 def test_d17_a_coroutine_function_is_refused_when_it_is_registered() -> None:
-    """Nothing would close what it opens."""
+    """Nothing would close its resources."""
 
     async def factory() -> dict[str, Any]:
         return {}
@@ -664,7 +664,7 @@ async def test_d17_a_lifespan_function_as_starlette_has_them_works() -> None:
 
 
 async def test_d18_a_key_collision_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """A warning names the key and both managers; the first registered wins."""
+    """A warning names the key and both managers. The first registered wins."""
 
     @contextlib.asynccontextmanager
     async def one() -> AsyncIterator[dict[str, Any]]:
@@ -686,7 +686,7 @@ async def test_d18_a_key_collision_is_told(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def test_d19_a_manager_can_be_unregistered(journal: Journal) -> None:
-    """With what registering it returned."""
+    """With the function that registering it returned."""
     unregister: Any = register_lifespan_manager(context_manager=decorated)
     other = manager(journal, "a")
     unregister()
@@ -931,14 +931,14 @@ def _work(count: int) -> int:
 def test_d27_the_work_grows_with_the_number_of_managers_not_with_its_square(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Ten times as many take about ten times as many calls; a square would take a hundred times.
+    """Ten times as many take about ten times as many calls. A square would take a hundred times.
 
     Calls are counted, not seconds, so the count is the same however busy the machine is. Twenty
     leaves room for anything short of a square, a factor of the logarithm included.
     """
     caplog.set_level(logging.CRITICAL)
     counts = []
-    for count in (1, 200, 2000):  # the first does what is done once in a process
+    for count in (1, 200, 2000):  # the first does the work that is done once in a process
         _forget_managers(monkeypatch)
         counts.append(_work(count))
     _, few, many = counts

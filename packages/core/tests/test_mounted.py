@@ -33,7 +33,7 @@ from django_asgi_lifespan.driver import LifespanDriver
 from testkit.processes import start
 
 LIMIT = 30
-"""Seconds in which whatever a test waits for has to happen."""
+"""Seconds after which a test waits no longer."""
 
 Write = Callable[[str], Any]
 
@@ -60,7 +60,7 @@ def client(application: Any) -> httpx2.AsyncClient:
 
 @pytest.fixture
 def journal() -> list[str]:
-    """What happened, in order."""
+    """The events, in order."""
     return []
 
 
@@ -99,7 +99,7 @@ def child(journal: list[str]) -> Starlette:
 async def test_a_mounted_starlette_lives_with_the_project(
     urls: None, child: Starlette, journal: list[str]
 ) -> None:
-    """Between what it requires and what requires it; its requests have its own state."""
+    """Between its requirements and its dependants. Its requests have its own state."""
 
     @resource
     async def database() -> AsyncIterator[None]:
@@ -135,7 +135,7 @@ async def test_a_mounted_application_is_not_to_be_had_without_its_lifespan(
 
 
 async def test_a_mounted_application_that_fails_fails_the_startup(journal: list[str]) -> None:
-    """With its own message, and what had been opened is closed."""
+    """With its own message, and each open resource is closed."""
 
     @resource
     async def database() -> AsyncIterator[None]:
@@ -195,7 +195,7 @@ def make_mcp_application(write: Write) -> LifespanApplication:
 
 
 async def call_tool(url: str, mode: str, http_client: httpx2.AsyncClient) -> str:
-    """Return what the tool of the MCP server at *url* answers."""
+    """Return the answer of the tool of the MCP server at *url*."""
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
 
@@ -217,7 +217,7 @@ EXPECTED = [
 
 @pytest.mark.real_clock
 async def test_a_mounted_mcp_server_lives_with_the_project(urls: None, journal: list[str]) -> None:
-    """Its sessions need its lifespan; its tools use the resources of the project."""
+    """Its sessions need its lifespan. Its tools use the resources of the project."""
     pytest.importorskip("mcp", reason="mcp is not among the packages of `just test-versions`")
     application = make_mcp_application(journal.append)
     async with LifespanDriver(application), client(application) as http_client:
@@ -239,7 +239,7 @@ async def test_without_the_lifespan_an_mcp_server_is_not_to_be_had(journal: list
 
 
 def serve() -> Any:
-    """Make the application that uvicorn runs; its journal is what the process prints."""
+    """Make the application that uvicorn runs. Its journal is the output of the process."""
     import conftest  # noqa: F401 - sets Django up
 
     django_settings.ROOT_URLCONF = ()
@@ -307,7 +307,7 @@ def test_an_application_or_a_factory_is_wanted(arguments: dict[str, Any]) -> Non
 
 
 async def test_a_child_that_ends_early_is_reported_as_it_says() -> None:
-    """With its own message, what it raised, or that it need not be mounted."""
+    """With its own message, its exception, or that it need not be mounted."""
 
     async def refuses(scope: Any, receive: Any, send: Any) -> None:
         await receive()

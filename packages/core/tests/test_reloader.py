@@ -50,7 +50,7 @@ Run = Callable[..., AbstractContextManager[Process]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Return what starts the program, which watches ``tmp_path / "watched.py"``."""
+    """Return a function that starts the program, which watches ``tmp_path / "watched.py"``."""
     (tmp_path / "program.py").write_text(PROGRAM)
     (tmp_path / "watched.py").write_text("urlpatterns = []\n")
 
@@ -114,7 +114,7 @@ def test_a_killed_parent_closes_the_server(run: Run) -> None:
 
 @pytest.mark.parametrize("stderr", ["a file", "a pipe without a reader", "a full pipe"])
 def test_a_later_ctrl_c_ends_a_child_that_closes(run: Run, stderr: str) -> None:
-    """Whatever has become of standard error."""
+    """In any state of standard error."""
     read, write = os.pipe()
     with run(CLOSING="blocked", **({} if stderr == "a file" else {"stderr": write})) as program:
         program.wait_for("server open")

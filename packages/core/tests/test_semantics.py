@@ -1,4 +1,4 @@
-"""What a lifespan promises, one test a promise: the application under the driver, no server."""
+"""The promises of a lifespan, one test a promise: the application under the driver, no server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Journal = list[str]
 
 @pytest.fixture
 def journal() -> Journal:
-    """What the resources of a test wrote down."""
+    """The journal of the resources of a test."""
     return []
 
 
@@ -57,7 +57,7 @@ def declare(journal: Journal, name: str, **options: Any) -> Resource[str]:
 async def lifespan_messages(
     application: Any, scope: dict[str, Any] | None = None, *, then: Callable[[], Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Return what the application sends through a whole lifespan; *then* runs in between."""
+    """Return the messages of the application in a whole lifespan. *then* runs in between."""
     sent: list[dict[str, Any]] = []
     messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
 
@@ -75,7 +75,7 @@ async def lifespan_messages(
 
 
 async def request(application: Any, scope: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Return what the application answers to a request for ``/state/``."""
+    """Return the application's answer to a request for ``/state/``."""
     sent: list[dict[str, Any]] = []
     body = [{"type": "http.request", "body": b"", "more_body": False}]
 
@@ -125,7 +125,7 @@ async def test_a_project_that_registers_nothing_gets_a_silent_complete(
 
 
 async def test_resources_start_in_dependency_order(journal: Journal) -> None:
-    """What is required is open before what requires it, whichever was declared first."""
+    """A required resource is open before its dependants, in any order of declaration."""
     declare(journal, "c", requires=["b"])
     declare(journal, "b", requires=["a"])
     declare(journal, "a")
@@ -199,7 +199,7 @@ async def test_the_first_failing_startup_receiver_stops_the_rest(journal: Journa
 async def test_shutdown_receivers_are_called_first_while_every_resource_still_works(
     journal: Journal,
 ) -> None:
-    """They get every resource and the state; then the resources close."""
+    """They get every resource and the state. Then the resources close."""
     a = declare(journal, "a")
 
     async def receiver(state: dict[str, Any], **_: Any) -> None:
@@ -249,7 +249,7 @@ async def test_resources_stop_dependants_before_what_they_require(journal: Journ
 
 
 async def test_the_receivers_of_both_signals_run_in_one_task() -> None:
-    """What a startup receiver sets in the context is there in a shutdown receiver."""
+    """A value that a startup receiver sets in the context is there in a shutdown receiver."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
     tasks = []
 
@@ -355,7 +355,7 @@ async def test_a_context_variable_can_be_reset_across_the_yield() -> None:
 
 @pytest.mark.parametrize("exception", [SystemExit(7), KeyboardInterrupt(), BaseException("base")])
 async def test_no_exception_leaves_the_task_of_a_resource(exception: BaseException) -> None:
-    """What would end the event loop becomes a failed startup."""
+    """An exception that would end the event loop becomes a failed startup."""
 
     @resource
     async def broken() -> AsyncIterator[None]:
@@ -415,7 +415,7 @@ def test_system_exit_in_a_task_of_ones_own_ends_the_loop_and_closes_everything()
 async def test_when_one_fails_to_start_those_started_are_stopped_in_order(
     journal: Journal,
 ) -> None:
-    """Dependants before what they require; what had not begun is not begun."""
+    """Dependants before their requirements. A resource that had not begun is not begun."""
     declare(journal, "a")
     declare(journal, "b", requires=["a"])
 
@@ -614,7 +614,7 @@ async def test_a_resource_is_ended_once_when_the_lifespan_task_is_cancelled(
 def test_if_the_loop_closes_without_cancelling_nothing_can_run(
     journal: Journal, caplog: pytest.LogCaptureFixture, moment: str
 ) -> None:
-    """What is left is only closed: it awaits nothing and raises nothing."""
+    """Coroutines that are left are only closed: they await nothing and raise nothing."""
     loop = VirtualClockLoop()
     a = declare(journal, "a")
 
@@ -647,7 +647,7 @@ def test_if_the_loop_closes_without_cancelling_nothing_can_run(
 
 
 async def test_the_exit_gets_no_exception_and_its_return_value_is_ignored() -> None:
-    """Also when the startup of another failed; returning True suppresses nothing."""
+    """Also when the startup of another failed. Returning True suppresses nothing."""
     exits: list[Any] = []
 
     class Manager:
@@ -675,7 +675,7 @@ async def test_the_exit_gets_no_exception_and_its_return_value_is_ignored() -> N
 async def test_of_many_failures_the_message_names_the_first_ten(
     count: int, rest: str, phase: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And how many others there are; the log has each."""
+    """And how many others there are. The log has each."""
 
     async def broken() -> AsyncIterator[None]:
         if phase == "stop":
@@ -757,7 +757,7 @@ def test_a_cancellation_of_the_whole_loop_does_not_upset_the_order(
 def test_a_cancellation_of_the_whole_loop_is_absorbed_by_a_task_group_of_anyio(others: int) -> None:
     """Its own cancellation of its host, as it ends, is not taken for a second one of the loop.
 
-    In whatever order the loop cancels its tasks.
+    In any order in which the loop cancels its tasks.
     """
     absorbed: list[str] = []
 
@@ -844,7 +844,7 @@ async def test_a_second_cancellation_at_the_yield_counts_as_dying(journal: Journ
 async def test_a_cancellation_while_the_lifespan_is_not_ending_counts_as_dying(
     journal: Journal,
 ) -> None:
-    """It leaves at once; that others require it does not hold it."""
+    """It leaves at once. That others require it does not hold it."""
     tasks: list[Any] = []
 
     @resource
@@ -864,7 +864,7 @@ async def test_a_cancellation_while_the_lifespan_is_not_ending_counts_as_dying(
 
 
 async def test_a_cancellation_reaches_the_code_that_opens_or_closes(journal: Journal) -> None:
-    """A cancelled lifespan cancels what is opening; the code sees it and can clean up."""
+    """A cancelled lifespan cancels each opening. The code sees it and can clean up."""
 
     @resource
     async def opening() -> AsyncIterator[None]:
@@ -885,7 +885,7 @@ async def test_a_cancellation_reaches_the_code_that_opens_or_closes(journal: Jou
 async def test_one_that_cancels_itself_and_fails_at_once_is_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """With its error; it is not taken for one that was cancelled before its first step."""
+    """With its error. It is not taken for one that was cancelled before its first step."""
 
     @resource
     async def hasty() -> AsyncIterator[None]:
@@ -1002,7 +1002,7 @@ async def test_a_shutdown_limit_that_waits_for_nothing_is_not_a_failure(
 
 
 async def test_a_shutdown_limit_names_the_resource(journal: Journal) -> None:
-    """It is cancelled at its limit, and what it requires closes after it."""
+    """It is cancelled at its limit, and its requirements close after it."""
     declare(journal, "a")
 
     @resource(shutdown_timeout=5, requires=["a"])
@@ -1071,7 +1071,7 @@ async def test_the_whole_shutdown_can_go_without_a_limit(journal: Journal, setti
 async def test_the_limit_of_the_whole_shutdown_leaves_the_others_their_turn(
     journal: Journal, settings: Any
 ) -> None:
-    """What waited for the late one is closed in the grace that follows."""
+    """A resource that waited for the late one is closed in the grace that follows."""
     settings.ASGI_LIFESPAN = {"SHUTDOWN_TIMEOUT": 3}
     declare(journal, "a")
 
@@ -1154,7 +1154,7 @@ async def test_cancelling_the_lifespan_task_lets_the_teardown_go_on(
 
 
 async def test_a_second_cancellation_cuts_the_rest_to_a_second(journal: Journal) -> None:
-    """After half of it what is not done is cancelled, after the whole it is abandoned."""
+    """After half of it the rest is cancelled, after the whole it is abandoned."""
     declare(journal, "a")
 
     @resource(requires=["a"])
@@ -1319,7 +1319,7 @@ async def test_keys_found_only_in_the_servers_state_are_taken_over() -> None:
 async def test_a_server_without_state_gets_one_in_every_request(
     kind: str,
 ) -> None:
-    """In HTTP and WebSocket scopes; each a copy."""
+    """In HTTP and WebSocket scopes, each a copy."""
     resource(_value("a"), name="a")
     scopes: list[dict[str, Any]] = []
 
@@ -1351,7 +1351,7 @@ async def test_a_server_that_empties_the_state_before_the_shutdown_changes_nothi
 
 
 async def test_requests_get_shallow_copies() -> None:
-    """What a request puts into its state is not there in the next one; the values are shared."""
+    """A key that a request puts into its state is not in the next one. The values are shared."""
     resource(_value("a"), name="a")
     handler = LifespanASGIHandler()
     async with LifespanDriver(handler) as state:
@@ -1379,7 +1379,7 @@ async def _fail_to_start(handler: LifespanASGIHandler, *, repaired: list[bool]) 
 
 
 async def test_after_a_failed_start_http_requests_get_503_until_a_later_one_completes() -> None:
-    """Whatever the server makes of the failure."""
+    """No matter how the server reacts to the failure."""
     handler = LifespanASGIHandler()
     repaired: list[bool] = []
     await _fail_to_start(handler, repaired=repaired)
@@ -1452,7 +1452,7 @@ async def test_a_cancelled_start_counts_as_failed() -> None:
 async def test_requests_without_any_lifespan_log_one_error_that_says_why(
     caplog: pytest.LogCaptureFixture, journal: Journal
 ) -> None:
-    """It names what was not opened and what to do; the requests are served."""
+    """It names the unopened resources and the remedy. The requests are served."""
     declare(journal, "http_client")
     handler = LifespanASGIHandler()
     for _ in range(3):
@@ -1497,7 +1497,7 @@ def test_one_application_lives_through_several_lifespans_in_several_loops(
 
 @pytest.mark.real_clock
 async def test_two_overlapping_lifespans_of_one_loop_are_independent() -> None:
-    """Asked from outside, the newest answers; ending it leaves the older one alone."""
+    """Asked from outside, the newest answers. Ending it leaves the older one alone."""
     numbers = iter((1, 2))
 
     @resource
@@ -1593,7 +1593,7 @@ async def test_http_goes_to_djangos_handler_with_the_same_arguments(
 
 
 async def test_other_scope_types_get_djangos_own_error() -> None:
-    """Whatever they are; only a WebSocket is closed instead."""
+    """Of any type. Only a WebSocket is closed instead."""
     with pytest.raises(ValueError, match="Django can only handle ASGI/HTTP connections"):
         await LifespanASGIHandler()({"type": "unknown"}, None, None)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Where ``.get()`` and ``get_state()`` answer, and what they say where they cannot."""
+"""Where ``.get()`` and ``get_state()`` answer, and their errors where they cannot."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def declare(name: str, **options: Any) -> Resource[str]:
 
 
 def driver() -> LifespanDriver:
-    """Return what starts and stops everything that is declared."""
+    """Return a lifespan of everything that is declared."""
     return LifespanDriver(LifespanASGIHandler())
 
 
 def refusal(ask: Callable[[], object]) -> str:
-    """Return what the error says that asking raises."""
+    """Return the text of the error that asking raises."""
     with pytest.raises(ResourceUnavailableError) as error:
         ask()
     return str(error.value)
@@ -76,7 +76,7 @@ async def test_async_code_called_from_a_sync_view_gets_it_too() -> None:
 
 
 async def test_without_a_lifespan_it_says_that_none_ran() -> None:
-    """And what the likely reason is."""
+    """And the likely reason."""
     a = declare("a")
     for text in (refusal(a.get), refusal(get_state)):
         assert "no lifespan ran in this process" in text
@@ -138,7 +138,7 @@ async def test_while_starting_it_says_what_to_declare() -> None:
 
 
 def _in_thread(function: Callable[[], str]) -> str:
-    """Return what *function* returns in a thread of its own, with an empty context."""
+    """Return the result of *function* in a thread of its own, with an empty context."""
     results: list[str] = []
     thread = threading.Thread(target=lambda: results.append(function()))
     thread.start()
@@ -155,7 +155,7 @@ async def test_a_resource_declared_after_the_startup_began_is_told_where_it_belo
 
 
 async def test_in_another_loop_it_says_so() -> None:
-    """What was opened in one loop works only there."""
+    """A resource that was opened in one loop works only there."""
     a = declare("a")
 
     async def ask() -> str:
@@ -234,7 +234,7 @@ async def test_what_is_required_in_two_ways_can_be_had_once() -> None:
 
 
 async def test_a_resource_does_not_get_what_it_does_not_require() -> None:
-    """Also if that happens to run already; the error says what to declare."""
+    """Also if that happens to run already. The error names the missing declaration."""
     a = declare("a")
     seen = []
 
@@ -256,7 +256,7 @@ async def test_a_resource_does_not_get_what_it_does_not_require() -> None:
 
 @pytest.mark.real_clock
 async def test_the_rule_follows_the_context_into_tasks_and_threads() -> None:
-    """Those that a resource starts may ask for what it requires, at any time."""
+    """Those that a resource starts may ask for its requirements, at any time."""
     a = declare("a")
     b = declare("b")
     seen: list[str] = []
@@ -282,7 +282,7 @@ async def test_the_rule_follows_the_context_into_tasks_and_threads() -> None:
 
 
 async def test_a_resource_cannot_look_at_a_state_that_is_not_filled() -> None:
-    """What is in it would depend on timing."""
+    """Its content would depend on timing."""
     seen = []
 
     @resource

@@ -1,10 +1,10 @@
-"""The supervisor in every case: what a resource is at, what it does, and who gives up first.
+"""The supervisor in every case: phase and behaviour of a resource, and the first to give up.
 
 Of three resources, ``a``, ``b`` that requires ``a`` and ``c`` that requires ``b``, only ``b`` does
 more than open and close at once. It is busy with its opening from 0 s on, or dies at 2 s and is
-busy with its exit from then on, or is busy with its exit from the shutdown on, at 10 s. Whoever
-gives up does so 2 s later, and another second later for the second time. If nothing disturbs it,
-``b`` is done after 4 s, or never where it has to be disturbed.
+busy with its exit from then on, or is busy with its exit from the shutdown on, at 10 s. The side
+that gives up does so 2 s later, and another second later for the second time. If nothing disturbs
+it, ``b`` is done after 4 s, or never where it has to be disturbed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ STARTED = """\
 0: server gets startup.complete
 """
 
-# What follows STARTED, in running and closing; ERROR stands for the type of what b raises.
+# The entries after STARTED, in running and closing. ERROR stands for the type of b's error.
 TABLE = """\
 opening, succeeds, nobody
 0: a opens, a open, b opens
@@ -629,7 +629,7 @@ def _scenario(phase: str, outcome: str, giver: str, *, error: str, seed: int) ->
 
 
 def _journal(world: World) -> str:
-    """Return the journal as text: what resources do at one moment in one line, the rest alone."""
+    """Return the journal as text: steps of resources at one moment in one line, the rest alone."""
     names = {"r0": "a", "r1": "b", "r2": "c"}
     lines: list[str] = []
     for index, entry in enumerate(world.journal):
@@ -650,7 +650,7 @@ def _journal(world: World) -> str:
 def _seeds(phase: str, outcome: str, giver: str) -> range:
     """Return the orders in which the loop cancels its tasks, which make no difference.
 
-    Except to what died: it keeps no order with those that require it.
+    Except to a dead resource: it keeps no order with those that require it.
     """
     died = phase == "running" and outcome != "succeeds"
     return range(6 if giver == "loop-wide cancel" and not died else 1)
@@ -659,7 +659,7 @@ def _seeds(phase: str, outcome: str, giver: str) -> range:
 @pytest.mark.parametrize("case", CASES, ids=", ".join)
 @pytest.mark.parametrize("error", ["Exception", "BaseException"])
 def test_the_journal_of_every_case(case: tuple[str, str, str], error: str) -> None:
-    """Everything happens at its time and in its order, whatever ``b`` raises."""
+    """Everything happens at its time and in its order, for any exception of ``b``."""
     started = "" if case[0] == "opening" else STARTED
     expected = EXPECTED[", ".join(case)].replace("ERROR", type(ERRORS[error]("")).__name__)
     for seed in _seeds(*case):

@@ -40,7 +40,7 @@ def _uneven(seconds: float, number: int) -> float:
 
 @st.composite
 def acts(draw: st.DrawFn, number: int, *, healthy: bool) -> Act:
-    """Return what a resource does when it opens or closes."""
+    """Return the steps of a resource that opens or closes."""
     if healthy:
         return Act(
             seconds=_uneven(draw(st.sampled_from(_DELAYS[:6])), number),
@@ -115,7 +115,7 @@ def _check(scenario: Scenario) -> World:
 
 @given(scenarios(cancelled=False))
 def test_the_lifespan_keeps_its_promises(scenario: Scenario) -> None:
-    """Resources end once, in order and in time; log and server are told the truth, once."""
+    """Resources end once, in order and in time. Log and server are told the truth, once."""
     _check(scenario)
 
 
@@ -126,7 +126,7 @@ def test_the_cancelled_lifespan_keeps_its_promises(scenario: Scenario) -> None:
 
 
 def test_a_limit_of_an_abandoned_resource_means_nothing_any_more() -> None:
-    """What is abandoned while it opens is not told later that it stops too slowly."""
+    """A resource abandoned while it opens is not told later that it stops too slowly."""
     deaf = Act(seconds=math.inf, on_cancel=OnCancel.IGNORE, stubborn=60)
     _check(
         Scenario(
@@ -167,7 +167,7 @@ def test_the_message_says_that_it_did_not_start_even_if_it_does_not_stop_either(
 
 
 def test_a_second_cancellation_of_the_whole_loop_is_no_death() -> None:
-    """What only waits for its turn to close leaves out of turn then, and nothing is reported."""
+    """A resource that waits for its turn to close leaves out of turn, and nothing is reported."""
     slow = Act(seconds=5, on_cancel=OnCancel.IGNORE, stubborn=5)
     world = _check(
         Scenario(
@@ -185,7 +185,7 @@ def test_a_second_cancellation_of_the_whole_loop_is_no_death() -> None:
 
 
 def test_a_death_fails_the_startup_before_its_exit_has_ended() -> None:
-    """What is still opening is cancelled when another dies, however long that one closes."""
+    """An opening is cancelled when another resource dies, however long that one closes."""
     world = _check(
         Scenario(
             plans=(
@@ -205,7 +205,7 @@ def test_a_death_fails_the_startup_before_its_exit_has_ended() -> None:
 
 
 def test_a_missed_limit_fails_the_startup_before_the_late_one_has_ended() -> None:
-    """What is still opening is cancelled at the limit of another, though that one hangs."""
+    """An opening is cancelled at the limit of another resource, though that one hangs."""
     deaf = Act(seconds=math.inf, on_cancel=OnCancel.IGNORE, stubborn=60)
     world = _check(
         Scenario(plans=(Plan(opening=deaf, startup_timeout=2.0), Plan(opening=Act(seconds=2.5))))
@@ -218,7 +218,7 @@ def test_a_missed_limit_fails_the_startup_before_the_late_one_has_ended() -> Non
 
 
 def test_what_died_still_stands_between_its_dependants_and_what_it_requires() -> None:
-    """What is required through a resource that died in service closes after the dependant."""
+    """A resource required through one that died in service closes after the dependant."""
     world = _check(
         Scenario(
             plans=(
@@ -236,7 +236,7 @@ def test_what_died_still_stands_between_its_dependants_and_what_it_requires() ->
 
 
 def test_the_overall_limit_gives_no_second_grace() -> None:
-    """What was cancelled at its own limit is not cancelled again, and abandoned in time."""
+    """A resource cancelled at its own limit is not cancelled again, and abandoned in time."""
     deaf = Act(seconds=math.inf, on_cancel=OnCancel.IGNORE, stubborn=60)
     plan = Plan(closing=deaf, shutdown_timeout=2.0)
     world = _check(Scenario(plans=(plan,), service=10.0, shutdown_timeout=2.5))
@@ -254,7 +254,7 @@ def test_the_overall_limit_gives_no_second_grace() -> None:
 )
 @pytest.mark.parametrize("seed", range(4))
 def test_a_cancellation_of_the_whole_loop_reaches_an_opening_resource_once(seed: int) -> None:
-    """What cleans up after a failed opening is not disturbed by the end of the lifespan."""
+    """The cleanup after a failed opening is not disturbed by the end of the lifespan."""
     opening = Act(seconds=10, on_cancel=OnCancel.CLEAN_UP, stubborn=5)
     cancellation = Cancellation(seconds=1, everything=True, seed=seed)
     world = _check(Scenario(plans=(Plan(opening=opening),), cancellations=(cancellation,)))

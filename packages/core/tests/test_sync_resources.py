@@ -34,12 +34,12 @@ Journal = list[Any]
 
 @pytest.fixture
 def journal() -> Journal:
-    """What the resources of a test wrote down."""
+    """The journal of the resources of a test."""
     return []
 
 
 def driver() -> LifespanDriver:
-    """Return what starts and stops everything that is declared."""
+    """Return a lifespan of everything that is declared."""
     return LifespanDriver(LifespanASGIHandler())
 
 
@@ -72,7 +72,7 @@ def generator() -> Iterator[Model]:
         contextmanager(generator),
         functools.partial(generator),
         Model,
-        lambda: Model(),  # noqa: PLW0108 - a lambda is what is tested
+        lambda: Model(),  # noqa: PLW0108 - the test is about a lambda
     ],
     ids=["generator", "contextmanager", "partial", "class", "lambda"],
 )
@@ -87,7 +87,7 @@ async def test_every_sync_kind_of_factory_works(factory: Callable[[], Any]) -> N
 
 
 async def test_enter_and_exit_run_in_one_daemon_thread_of_its_own() -> None:
-    """Not that of the loop, nor that of another resource; it ends with the resource."""
+    """Not that of the loop, nor that of another resource. It ends with the resource."""
     first = resource(generator, name="first")
     second = resource(Model, name="second")
     async with driver():
@@ -206,7 +206,7 @@ async def test_a_failure_is_reported_as_that_of_an_async_one(exception: BaseExce
 async def test_a_cancelled_start_waits_for_the_thread_and_closes_what_it_opened(
     journal: Journal,
 ) -> None:
-    """A thread cannot be cancelled, and what was begun is ended."""
+    """A thread cannot be cancelled, and a resource that was begun is ended."""
     release, begun = threading.Event(), threading.Event()
 
     @resource
@@ -273,7 +273,7 @@ async def test_an_abandoned_one_that_fails_to_close_is_logged(
 
 
 async def test_a_hung_exit_is_abandoned(journal: Journal) -> None:
-    """What it requires closes all the same."""
+    """Its requirements close all the same."""
     release = threading.Event()
 
     @resource
@@ -329,7 +329,7 @@ def test_a_hung_thread_does_not_delay_the_end_of_the_process() -> None:
 
 
 async def test_a_cancellation_of_the_whole_loop_waits_for_the_thread(journal: Journal) -> None:
-    """What was entered is exited in its turn, in its thread."""
+    """An entered context manager is exited in its turn, in its thread."""
     release, begun = threading.Event(), threading.Event()
 
     @resource
@@ -370,7 +370,7 @@ def test_the_kinds_are_told_apart_by_what_they_are() -> None:
 
 
 async def test_one_that_is_abandoned_as_it_opens_is_closed_by_its_task() -> None:
-    """Its thread has handed over already; a hung exit then holds nobody."""
+    """Its thread has handed over already. A hung exit then holds nobody."""
     release, leaving = threading.Event(), threading.Event()
 
     class Slow(Model):
