@@ -1,4 +1,4 @@
-"""Which adapters are asked, when, and what a broken one says.
+"""Which adapters are asked, when, and the error of a broken one.
 
 The adapters here are packages that the tests write, of a server that does not exist.
 """
@@ -56,7 +56,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Return what installs an adapter, and returns its journal."""
+    """Return a function that installs an adapter, and returns its journal."""
     shared: Any = types.ModuleType("journal_of_the_test")
     shared.journal = []
     monkeypatch.setitem(sys.modules, "journal_of_the_test", shared)
@@ -100,7 +100,7 @@ async def test_the_adapter_of_a_loaded_server_is_there_for_the_whole_lifespan(wr
 
 @pytest.mark.usefixtures("server")
 async def test_the_adapter_is_left_where_the_lifespan_is_cancelled(write: Write) -> None:
-    """As wherever else it ends."""
+    """As everywhere else that it ends."""
     journal = write()
     opening = asyncio.Event()
 
@@ -160,7 +160,7 @@ def test_the_adapter_of_a_server_that_is_not_loaded_is_not_imported(
 
 
 def test_further_adapters_are_named_in_the_settings(write: Write, settings: Any) -> None:
-    """By the dotted name of the module with the hooks, whatever server is loaded."""
+    """By the dotted name of the module with the hooks, no matter which server is loaded."""
     settings.ASGI_LIFESPAN = {"ADAPTERS": ["shop_server.hooks"]}
     journal = write(package="shop_server")
     get_asgi_application()

@@ -26,13 +26,13 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
 
 LIMIT = 30
-"""Seconds in which whatever a test waits for has to happen."""
+"""Seconds after which a test waits no longer."""
 
 Write = Callable[[str], Any]
 
 
 class Visits:
-    """What the view and the consumer share."""
+    """The resource that the view and the consumer share."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -43,7 +43,7 @@ class Visits:
 
 
 def make_application(write: Write, make_django: Callable[[], Any]) -> tuple[Any, Any]:
-    """Declare a resource; return an application of a view and a consumer, and Django's URLs."""
+    """Declare a resource, and return an application of a view and a consumer, and Django's URLs."""
 
     @resource
     async def visits() -> AsyncIterator[Visits]:
@@ -79,7 +79,7 @@ def make_application(write: Write, make_django: Callable[[], Any]) -> tuple[Any,
 
 @pytest.fixture
 def journal() -> list[str]:
-    """What happened, in order."""
+    """The events, in order."""
     return []
 
 
@@ -109,7 +109,7 @@ class Socket:
         self._received.put_nowait({"type": kind, **message})
 
     async def get(self) -> dict[str, Any]:
-        """Return what the application sent."""
+        """Return the messages that the application sent."""
         return await asyncio.wait_for(self._sent.get(), LIMIT)
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -136,7 +136,7 @@ async def ask(application: Any) -> Any:
 
 @pytest.mark.real_clock
 async def test_a_view_and_a_consumer_share_a_resource(application: Any, journal: list[str]) -> None:
-    """By its name in the code and in the state; a WebSocket that the client leaves is no matter."""
+    """By its name in the code and in the state. A WebSocket that the client leaves is no matter."""
     async with LifespanDriver(application):
         socket = Socket(application, journal)
         assert (await socket.get())["type"] == "websocket.accept"
@@ -152,7 +152,7 @@ async def test_a_view_and_a_consumer_share_a_resource(application: Any, journal:
 async def test_open_websockets_are_closed_before_resources(
     application: Any, journal: list[str]
 ) -> None:
-    """Where the server does not tell them; their consumers end while the resources still work."""
+    """Where the server does not tell them. Their consumers end while the resources still work."""
     async with LifespanDriver(application):
         sockets = [Socket(application, journal) for _ in range(2)]
         for socket in sockets:
@@ -188,7 +188,7 @@ async def test_a_failed_startup_refuses_websockets_too(
 
 
 def serve() -> Any:
-    """Make the application that uvicorn runs; its journal is what the process prints."""
+    """Make the application that uvicorn runs. Its journal is the output of the process."""
     import conftest  # noqa: F401 - sets Django up
 
     def write(line: str) -> None:

@@ -1,4 +1,4 @@
-"""The settings: defaults, and what wrong ones say."""
+"""The settings: defaults, and the errors of wrong ones."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_every_setting_is_read(settings: Any) -> None:
 def test_a_wrong_setting_is_named_with_the_remedy(
     settings: Any, given: object, message: str
 ) -> None:
-    """Whichever it is."""
+    """For each of them."""
     settings.ASGI_LIFESPAN = given
     with pytest.raises(ImproperlyConfigured) as error:
         lifespan_settings()

@@ -100,7 +100,7 @@ async def test_an_application_that_returns_has_no_lifespan(steps: tuple[Any, ...
 
 @pytest.mark.parametrize("steps", [(), ("receive",)])
 async def test_an_application_that_raises_has_no_lifespan(steps: tuple[Any, ...]) -> None:
-    """As Django's own handler does; the exception is the cause."""
+    """As Django's own handler does. The exception is the cause."""
     exception = ValueError("only HTTP")
     with pytest.raises(LifespanUnsupportedError) as error:
         await LifespanDriver(application(*steps, exception)).startup()
@@ -119,7 +119,7 @@ async def test_a_shutdown_ends_the_application(then: tuple[Any, ...]) -> None:
 
 @pytest.mark.parametrize("then", [(), ("receive",), (ValueError(),)])
 async def test_a_failed_shutdown_raises_its_message(then: tuple[Any, ...]) -> None:
-    """Whatever the application does then."""
+    """No matter how the application goes on."""
     driver = LifespanDriver(
         application("receive", "startup.complete", "receive", SHUTDOWN_FAILED, *then)
     )
@@ -193,7 +193,7 @@ async def test_a_breach_of_the_protocol_at_shutdown_is_an_error(steps: tuple[Any
 
 
 async def test_a_cancelled_startup_cancels_the_application_and_waits_for_it() -> None:
-    """Its cleanup is through when the caller goes on; a second cancellation is passed on."""
+    """Its cleanup is through when the caller goes on. A second cancellation is passed on."""
     seen: list[str] = []
 
     async def hang(_: Any) -> None:
@@ -215,7 +215,7 @@ async def test_a_cancelled_startup_cancels_the_application_and_waits_for_it() ->
 
 
 async def test_an_exception_in_the_block_still_shuts_down(caplog: pytest.LogCaptureFixture) -> None:
-    """It goes on its way; that the shutdown failed as well is logged."""
+    """It goes on its way. That the shutdown failed as well is logged."""
     for last in ("shutdown.complete", SHUTDOWN_FAILED):
         caplog.clear()
         with pytest.raises(KeyError, match="mine"):

@@ -35,7 +35,7 @@ def test_django_is_set_up_as_its_own_function_does() -> None:
 
 
 def test_a_request_has_the_state_of_its_scope() -> None:
-    """The object itself; it can be replaced by plain assignment."""
+    """The object itself. It can be replaced by plain assignment."""
     scope = AsyncRequestFactory()._base_scope(path="/", state={"a": 1})
     request = LifespanASGIRequest(scope, None)  # type: ignore[arg-type]
     assert isinstance(request, ASGIRequest)
@@ -93,7 +93,7 @@ async def test_once_everything_runs_requests_pass_the_gate_unseen() -> None:
 
 
 async def test_requests_of_a_loop_without_a_lifespan_get_an_empty_state() -> None:
-    """What another loop opened would not work there."""
+    """A resource of another loop would not work there."""
     handler = LifespanASGIHandler()
     scopes: list[Any] = []
 
@@ -109,7 +109,7 @@ async def test_requests_of_a_loop_without_a_lifespan_get_an_empty_state() -> Non
 
 
 def test_modules_are_discovered_when_the_application_is_made(settings: Any) -> None:
-    """Unless the settings forbid it; also without our Django app in the settings."""
+    """Unless the settings forbid it. Also without our Django app in the settings."""
     with mock.patch.object(resources, "autodiscover_modules") as discovered:
         LifespanASGIHandler()
         discovered.assert_called_once_with("lifespan")
@@ -129,7 +129,7 @@ def test_nothing_is_discovered_while_django_is_not_set_up() -> None:
 
 
 def test_the_django_app_discovers_when_it_is_ready() -> None:
-    """As ``manage.py check`` and the shell should see what is declared."""
+    """As ``manage.py check`` and the shell should see the declared resources."""
     config = apps.get_app_config("django_asgi_lifespan")
     assert isinstance(config, LifespanConfig)
     with mock.patch.object(resources, "autodiscover_modules") as discovered:
@@ -141,7 +141,7 @@ def test_the_django_app_discovers_when_it_is_ready() -> None:
 async def test_a_module_that_cannot_be_imported_fails_the_startup(
     exception: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With what it raised, and the traceback in the log."""
+    """With its exception, and the traceback in the log."""
     handler = LifespanASGIHandler()
     with (
         mock.patch.object(resources, "autodiscover_modules", side_effect=exception),
@@ -171,7 +171,7 @@ def test_wrong_settings_are_found_when_the_application_is_made(settings: Any) ->
 def test_an_event_loop_that_is_not_asyncios_fails_the_startup(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Django cannot run on trio: the server and the log are told so, and what to choose."""
+    """Django cannot run on trio: the server and the log are told so, and the remedy."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:

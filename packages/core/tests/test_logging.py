@@ -1,4 +1,4 @@
-"""What the log says of a lifespan that goes well."""
+"""The log of a lifespan that goes well."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django_asgi_lifespan.handler import LifespanASGIHandler
 
 
 async def lines(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
-    """Return what is logged at *level* during a lifespan."""
+    """Return the lines that are logged at *level* during a lifespan."""
     caplog.set_level(level, logger="django_asgi_lifespan")
     async with LifespanDriver(LifespanASGIHandler()):
         pass

@@ -1,4 +1,4 @@
-"""What is merged into the state: Starlette-style lifespans, and who wins a key."""
+"""Merging into the state: Starlette-style lifespans, and who wins a key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from django_asgi_lifespan.register import register_lifespan_manager
 
 @pytest.mark.parametrize("decorated", [True, False])
 async def test_a_starlette_style_lifespan_gets_the_application(decorated: bool) -> None:
-    """The outermost one; the mapping that it yields goes into the state key by key."""
+    """The outermost one. The mapping that it yields goes into the state key by key."""
     seen: list[Any] = []
 
     async def lifespan(app: object) -> AsyncIterator[dict[str, int]]:
@@ -74,7 +74,7 @@ async def test_the_first_that_was_declared_wins_a_key(caplog: pytest.LogCaptureF
 
 
 async def test_asgi_lifespan_receivers_may_return_a_manager() -> None:
-    """Or nothing; receivers without parameters too."""
+    """Or nothing, and receivers without parameters too."""
     seen: list[str] = []
 
     async def receiver(scope: Any, state: Any, **_: Any) -> Any:

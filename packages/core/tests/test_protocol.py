@@ -14,7 +14,7 @@ from django_asgi_lifespan.protocol import speak_lifespan
 
 
 class Server:
-    """The other side: sends the given messages, then waits, and keeps what it is sent."""
+    """The other side: sends the given messages, then waits, and keeps all that it is sent."""
 
     def __init__(self, *messages: str | BaseException) -> None:
         self.messages = list(messages)
@@ -88,7 +88,7 @@ async def test_a_failed_shutdown_is_answered_once() -> None:
 async def test_an_unexpected_first_message_is_an_error_before_anything_starts(
     message: str,
 ) -> None:
-    """It says what was expected."""
+    """The error names the expected message."""
     lifespan = Lifespan()
     with pytest.raises(LifespanProtocolError, match=rf"'{message}' where .* 'lifespan.startup'"):
         await speak(Server(message), lifespan)
@@ -97,7 +97,7 @@ async def test_an_unexpected_first_message_is_an_error_before_anything_starts(
 
 @pytest.mark.parametrize("message", ["lifespan.startup", "lifespan.unknown"])
 async def test_an_unexpected_second_message_stops_everything_and_is_an_error(message: str) -> None:
-    """What had started is not left open."""
+    """A resource that had started is not left open."""
     lifespan = Lifespan()
     server = Server("lifespan.startup", message)
     with pytest.raises(LifespanProtocolError, match=rf"'{message}' where .* 'lifespan.shutdown'"):

@@ -1,4 +1,4 @@
-"""What the package offers."""
+"""The public names of the package."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_package_offers_nothing_else(package: Any) -> None:
 
 
 def test_what_is_not_used_is_not_loaded() -> None:
-    """Neither to declare a resource nor to make the application; time and memory are limited."""
+    """Neither to declare a resource nor to make the application. Time and memory are limited."""
     script = f"""if True:
         import sys
         from django.conf import settings
@@ -76,7 +76,7 @@ def test_what_is_not_used_is_not_loaded() -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_offers_what_it_says(name: str) -> None:
-    """What stands in its ``__all__`` exists."""
+    """Each name in its ``__all__`` exists."""
     module = import_module(name)
     for public in getattr(module, "__all__", ()):
         assert hasattr(module, public)

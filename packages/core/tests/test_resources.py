@@ -1,4 +1,4 @@
-"""How resources are declared, and what wrong declarations say."""
+"""How resources are declared, and the errors of wrong declarations."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def managed() -> AsyncIterator[str]:
         (values, int),
         (managed, str),
         (Pool, Pool),
-        (lambda: Pool(), Pool),  # noqa: PLW0108 - a lambda is what is tested
+        (lambda: Pool(), Pool),  # noqa: PLW0108 - the test is about a lambda
         (functools.partial(Pool), Pool),
         (functools.partial(values), int),
     ],
@@ -216,7 +216,7 @@ async def test_two_resources_of_one_name_are_both_named() -> None:
 
 @pytest.mark.parametrize("result", [None, Pool, object()])
 async def test_a_factory_that_returns_no_context_manager_is_named(result: object) -> None:
-    """The startup fails, and says what is expected."""
+    """The startup fails, and names the expected form."""
     resource(lambda: result, name="odd")  # type: ignore[call-overload]
     with pytest.raises(StartupFailedError) as error:
         await start()

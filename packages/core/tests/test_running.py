@@ -32,7 +32,7 @@ Journal = list[str]
 
 @pytest.fixture
 def journal() -> Journal:
-    """What the resources of a test wrote down."""
+    """The journal of the resources of a test."""
     return []
 
 
@@ -120,7 +120,7 @@ def test_an_exception_in_sync_code_closes_everything_and_goes_on(journal: Journa
 
 
 def test_failures_are_raised_in_sync_code(journal: Journal) -> None:
-    """Each phase has its own; after one the thread has ended."""
+    """Each phase has its own. After one the thread has ended."""
     a = declare(journal, enter=False)
     with pytest.raises(StartupFailedError, match="no entry"), run_lifespan_sync():
         pass
@@ -252,7 +252,7 @@ async def test_an_overridden_resource_is_not_started(journal: Journal) -> None:
 
 
 def test_overrides_nest_and_end() -> None:
-    """In all threads; without any lifespan."""
+    """In all threads, and without any lifespan."""
     a = declare([])
     with a.override("outer"):
         with a.override("inner"):

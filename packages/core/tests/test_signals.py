@@ -1,4 +1,4 @@
-"""The two Django signals: what receivers may be, and how they are called."""
+"""The two Django signals: the kinds of receivers, and how they are called."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.real_clock  # sync receivers run in threads
 
 @pytest.fixture
 def calls() -> Calls:
-    """What the receivers of a test wrote down."""
+    """The journal of the receivers of a test."""
     return []
 
 
@@ -346,7 +346,7 @@ async def test_a_hung_sync_receiver_is_abandoned_by_a_second_cancellation(calls:
 
 
 async def test_shutdown_receivers_are_not_called_after_a_failed_startup(calls: Calls) -> None:
-    """What a startup receiver opened before the failure is its own to close."""
+    """A startup receiver itself closes the things that it opened before the failure."""
     asgi_shutdown.connect(lambda: calls.append("shutdown"))
 
     @resource

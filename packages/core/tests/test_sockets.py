@@ -35,7 +35,7 @@ class Client:
 
 
 async def chat(scope: Any, receive: Any, send: Any) -> None:
-    """Accept, and talk until the client leaves; close by itself where the path says so."""
+    """Accept, and talk until the client leaves. Close by itself where the path says so."""
     await receive()
     await send({"type": "websocket.accept"})
     await send({"type": "websocket.send", "text": "welcome"})
@@ -104,7 +104,7 @@ async def test_a_websocket_that_the_application_has_closed_is_not_closed_again()
 
 
 async def test_an_adapter_closes_them_before_the_shutdown() -> None:
-    """So that a server that waits for them need not; elsewhere it does nothing."""
+    """So that a server that waits for them need not. Elsewhere it does nothing."""
     await close_websockets()
     application = LifespanApplication(chat)
     client = Client()
@@ -166,7 +166,7 @@ async def test_a_handler_that_is_cancelled_while_it_receives_is_cancelled() -> N
 
 
 async def test_a_websocket_that_comes_during_the_shutdown_is_refused() -> None:
-    """It would not be told any more; HTTP is served until the end."""
+    """It would not be told any more. HTTP is served until the end."""
     seen: list[Any] = []
 
     async def served(scope: Any, receive: Any, send: Any) -> None:

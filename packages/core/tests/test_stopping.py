@@ -24,14 +24,14 @@ from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler
 
 LIMIT = 30
-"""Seconds in which whatever a test waits for has to happen."""
+"""Seconds after which a test waits no longer."""
 
 RECEIVERS = ["async receiver", "sync receiver"]
 
 
 @pytest.fixture
 def journal() -> list[str]:
-    """What happened, in order."""
+    """The events, in order."""
     return []
 
 
@@ -117,7 +117,7 @@ async def open_stream(handler: LifespanASGIHandler) -> Stream:
 async def test_an_early_notice_ends_streams_while_everything_works(
     handler: LifespanASGIHandler, journal: list[str]
 ) -> None:
-    """Receivers are called once, however often the notice is given; requests go on being served."""
+    """Receivers are called once, however often the notice is given. Requests are still served."""
     all_called = asyncio.Event()
 
     async def on_stopping_last() -> None:
@@ -177,7 +177,7 @@ async def test_a_receiver_that_fails_early_fails_the_shutdown_later(
 
 
 async def test_after_the_end_the_stop_is_no_news() -> None:
-    """A stream that outlives the lifespan ends; where none has run, there is nothing to await."""
+    """A stream that outlives the lifespan ends. Where none has run, there is nothing to await."""
     with pytest.raises(ResourceUnavailableError, match="no lifespan ran"):
         await stopping()
     async with run_lifespan():

@@ -24,7 +24,7 @@ Journal = list[str]
 
 @pytest.fixture
 def journal() -> Journal:
-    """What the resources of a test wrote down."""
+    """The journal of the resources of a test."""
     return []
 
 

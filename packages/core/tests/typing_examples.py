@@ -1,4 +1,4 @@
-"""What type checkers infer of resources; checked by mypy and pyright, never run."""
+"""The types that checkers infer of resources. mypy and pyright check this, nobody runs it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def prices() -> AsyncGenerator[dict[str, float]]:
 @resource
 @asynccontextmanager
 async def managed() -> AsyncGenerator[int]:
-    """Above what is an async context manager already."""
+    """Above an async context manager."""
     yield 1
 
 
@@ -64,7 +64,7 @@ def model() -> Iterator[bytes]:
 @resource(requires=[model])
 @contextmanager
 def lock() -> Generator[str]:
-    """Above what is a plain context manager already."""
+    """Above a plain context manager."""
     yield "locked"
 
 

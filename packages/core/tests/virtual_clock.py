@@ -1,7 +1,7 @@
 """An event loop whose clock jumps to the next timer: time limits are tested without waiting.
 
-A stand-in for the real clock, for code that waits for nothing but timers and other tasks. What
-waits for a socket, a thread or a process is tested on the real clock.
+A stand-in for the real clock, for code that waits for nothing but timers and other tasks. A
+test that waits for a socket, a thread or a process runs on the real clock.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def run(
     main: Coroutine[Any, Any, T],
     loop_factory: Callable[[], asyncio.AbstractEventLoop] = VirtualClockLoop,
 ) -> T:
-    """Return what *main* returns, run in a new loop; raise LeakError if anything is left."""
+    """Return the result of *main* in a new loop. Raise LeakError if anything is left."""
     loop = loop_factory()
     unretrieved: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: unretrieved.append(context))

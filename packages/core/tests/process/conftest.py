@@ -29,7 +29,7 @@ def loop(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def uvicorn(tmp_path: Path) -> Start:
-    """Return what starts stock uvicorn, without an adapter, with a Django app of the project."""
+    """Return a function that starts stock uvicorn with a Django app, without an adapter."""
 
     def launch(
         django_app: str, *options: str, asgi: str = "asgi", **environment: str
@@ -43,7 +43,7 @@ def uvicorn(tmp_path: Path) -> Start:
 
 @pytest.fixture
 def python(tmp_path: Path) -> Start:
-    """Return what starts a module of the project as a program."""
+    """Return a function that starts a module of the project as a program."""
 
     def launch(django_app: str, module: str, **environment: str) -> AbstractContextManager[Process]:
         command = [sys.executable, "-m", f"project.{module}"]
@@ -54,7 +54,7 @@ def python(tmp_path: Path) -> Start:
 
 @pytest.fixture
 def dev_mode() -> dict[str, str]:
-    """The environment in which Python reports whatever is left open, unawaited or unretrieved."""
-    # What Python is going to drop is the concern of those who use it, other packages maybe.
+    """The environment in which Python reports objects left open, unawaited or unretrieved."""
+    # Deprecations in Python are the concern of those who use it, other packages maybe.
     deprecations = "ignore::DeprecationWarning,ignore::PendingDeprecationWarning"
     return {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": deprecations}

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.process
 def test_failed_startup_ends_the_server(
     uvicorn: Start, loop: str, mode: str, behaviour: str, error: str
 ) -> None:
-    """The exit code is 3, nobody was served, what had started is closed, one traceback says why."""
+    """The exit code is 3, nobody was served, all is closed, and one traceback gives the reason."""
     with uvicorn("chain", "--loop", loop, "--lifespan", mode, CACHE_OPENING=behaviour) as server:
         assert server.wait() == 3
         started, stopped = STARTED[:3], STOPPED[4:]
@@ -38,7 +38,7 @@ def test_failed_startup_ends_the_server(
 
 
 def test_failed_shutdown_closes_the_others(uvicorn: Start, loop: str) -> None:
-    """What fails to close is named in uvicorn's log, with one traceback, and the rest is closed."""
+    """The log of uvicorn names it, with one traceback, and the rest is closed."""
     with uvicorn("chain", "--loop", loop, CACHE_CLOSING="fail") as server:
         server.wait_until_serving()
         server.stop("Ctrl+C")

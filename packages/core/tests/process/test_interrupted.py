@@ -133,7 +133,7 @@ def test_second_ctrl_c_during_startup_still_closes_in_order(
 
 
 def test_cancelled_startup_closes_what_is_open(python: Start) -> None:
-    """Ctrl+C in a program that awaits the startup cancels what opens and closes what is open."""
+    """Ctrl+C in a program that awaits the startup: openings are cancelled, the rest is closed."""
     with python(
         "chain", "cancelled_startup", CACHE_OPENING="stuck", POOL_CLOSING="held"
     ) as program:

@@ -32,7 +32,7 @@ def test_first_request_finds_every_resource_started(uvicorn: Start, loop: str) -
 
 
 def test_sync_view_finds_the_resources(uvicorn: Start, loop: str) -> None:
-    """A sync view gets what an async one gets, from the resource and from the request's state."""
+    """A sync view gets the objects of an async one, from the resource and from the state."""
     with uvicorn("chain", "--loop", loop) as server:
         server.wait_until_serving()
         assert server.get("/sync/") == FOUND
@@ -67,7 +67,7 @@ def test_limit_of_requests_ends_in_a_shutdown(uvicorn: Start) -> None:
 
 @pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
 def test_each_worker_has_resources_of_its_own(uvicorn: Start, loop: str, stop: str) -> None:
-    """Every worker closes what it started, and uvicorn exits with 0."""
+    """Every worker closes its resources, and uvicorn exits with 0."""
     with uvicorn("chain", "--loop", loop, "--workers", "2") as server:
         server.wait_for("search open", times=2)
         server.wait_until_serving()
