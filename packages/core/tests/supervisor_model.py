@@ -383,7 +383,7 @@ class World:
         return Supervisor(
             self.lifespan,
             {fake: [self.fakes[i] for i in fake.plan.requires] for fake in self.fakes},
-            last=self.last,
+            receivers=self.last,
             startup_timeout=self.scenario.startup_timeout,
             shutdown_timeout=self.scenario.shutdown_timeout,
         )

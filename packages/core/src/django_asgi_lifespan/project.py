@@ -120,7 +120,7 @@ class ProjectLifespan:
             self._supervisor = Supervisor(
                 self.lifespan,
                 resources,
-                last=_Announcement(self.lifespan, self._scope),
+                receivers=_Announcement(self.lifespan, self._scope),
                 startup_timeout=settings.startup_timeout,
                 shutdown_timeout=settings.shutdown_timeout,
                 level=logging.INFO if resources or registered() else logging.DEBUG,

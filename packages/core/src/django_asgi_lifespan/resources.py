@@ -97,7 +97,7 @@ class Resource(Generic[T_co]):
             if view is None:
                 value = state.running[asyncio.get_running_loop()][-1].values[self]
                 return value
-            if self in view.reachable:
+            if view.may_get(self):
                 value = view.lifespan.values[self]
                 return value
         except (KeyError, RuntimeError):  # not in this loop, or no loop here

@@ -49,9 +49,8 @@ if TYPE_CHECKING:
         @property
         def resource(self) -> Named: ...
 
-        @property
-        def reachable(self) -> Collection[Named]:
-            """The resources required directly or through others."""
+        def may_get(self, resource: object) -> bool:
+            """Return whether it requires *resource*, directly or through others."""
             ...
 
 
@@ -229,7 +228,7 @@ def was_begun() -> bool:
 def find(resource: Named) -> Any:
     """Return the value of *resource*, or raise a ResourceUnavailableError that says why not."""
     view = current_view.get()
-    if view is not None and resource not in view.reachable:
+    if view is not None and not view.may_get(resource):
         raise ResourceUnavailableError(
             f"{resource.name} is not available inside {view.resource.name}, which does not "
             f"require it, so it may not have started or may have stopped. Declare it: "

@@ -1,0 +1,101 @@
+"""Every sentence of the log about a lifespan, and the message for the server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from django_asgi_lifespan.errors import ReceiverError, describe
+
+__all__ = ("Report", "shorten")
+
+logger = logging.getLogger("django_asgi_lifespan")
+
+_SHOWN = 10
+"""How many failures, or names, stand in a message, which servers print as one line."""
+
+
+class Report:
+    """What is said of one lifespan.
+
+    Args:
+        level: the logging level of the lines that tell the course of things.
+        number: how many resources there are.
+        clock: returns seconds.
+
+    Attributes:
+        failures: the failures of the phase that goes on, one sentence each.
+    """
+
+    def __init__(self, level: int, number: int, clock: Callable[[], float]) -> None:
+        self.failures: list[str] = []
+        self._level = level
+        self._clock = clock
+        self._count = "1 resource" if number == 1 else f"{number} resources"
+
+    def phase_begins(self, phase: str) -> None:
+        """Say that the startup or the shutdown begins."""
+        logger.log(self._level, "Lifespan %s: %s", phase, self._count)
+
+    def phase_complete(self, phase: str, since: float) -> None:
+        """Say how long the startup or the shutdown took."""
+        milliseconds = (self._clock() - since) * 1000
+        logger.log(self._level, "Lifespan %s complete in %.0f ms", phase, milliseconds)
+
+    def startup_interrupted(self, names: Sequence[str]) -> None:
+        """Say which resources had not opened when the startup was cancelled."""
+        logger.warning("The startup is interrupted, waiting for: %s", _enumerate(names))
+
+    def phase_too_long(self, phase: str, setting: str, limit: float, names: Sequence[str]) -> None:
+        """Say which resources a phase still waits for at its limit."""
+        failure = (
+            f"the {phase} did not complete within {limit:g} s ({setting}), waiting for: "
+            f"{_enumerate(names)}"
+        )
+        self.failures.append(failure)
+        logger.error("%s%s", failure[0].upper(), failure[1:])
+
+    def resource_done(self, name: str, what: str, since: float, level: int | None) -> None:
+        """Say that a resource started, stopped or was cancelled, and how long that took.
+
+        Args:
+            level: another logging level than that of the lifespan.
+        """
+        level = self._level if level is None else level
+        if logger.isEnabledFor(level):
+            logger.log(level, "%s %s %.0f ms", name, what, (self._clock() - since) * 1000)
+
+    def resource_failed(
+        self, name: str, what: str, error: BaseException | None, *, is_reason: bool
+    ) -> None:
+        """Note a failure of a resource, with its traceback.
+
+        A receiver's failure names the receiver, and is in the log already.
+
+        Args:
+            is_reason: whether *error* explains the failure; else it is our own cancellation.
+        """
+        if isinstance(error, ReceiverError):
+            self.failures.append(str(error))
+            return
+        why = f": {describe(error)}" if is_reason and error is not None else ""
+        self.failures.append(f"{name} {what}{why}")
+        logger.error("%s", self.failures[-1], exc_info=error)
+
+    def abandoned_one_ended(self, name: str) -> None:
+        """Say that a resource has ended for which nobody waited any more."""
+        logger.debug("%s, which was abandoned, has ended", name)
+
+    def summary(self) -> str:
+        """Return the failures as the message for the server."""
+        return "; ".join(shorten(self.failures, remedy=": see the log"))
+
+
+def shorten(items: Sequence[str], *, remedy: str = "") -> Sequence[str]:
+    """Return *items*; of many the first ones, and how many there are besides."""
+    more = len(items) - _SHOWN
+    return [*items[:_SHOWN], f"and {more:,} more{remedy}"] if more > 0 else items
+
+
+def _enumerate(names: Sequence[str]) -> str:
+    return ", ".join(shorten(names)) or "nothing"

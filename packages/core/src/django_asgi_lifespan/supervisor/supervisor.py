@@ -1,0 +1,223 @@
+"""Starts everything in order, stops everything in order, and answers cancellations."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from django_asgi_lifespan.errors import ShutdownFailedError, StartupFailedError
+from django_asgi_lifespan.state import Lifespan
+
+from . import graph
+from .limits import GRACE
+from .progress import Progress
+from .report import Report
+from .task import BUSY, ENDED, ResourceTask, State, Supervised
+
+__all__ = ("Supervisor",)
+
+
+class Supervisor:
+    """Starts resources on entry, stops them on exit: an async context manager to be used once.
+
+    Nothing is left open by an entry that fails. Every resource whose opening was begun is closed
+    once, after those that require it, whatever the others do and however often the task is
+    cancelled meanwhile.
+
+    Args:
+        lifespan: gets the values of the running resources.
+        resources: each resource with those that it requires.
+        receivers: they start after all the resources and stop before them.
+        startup_timeout, shutdown_timeout: seconds for each phase as a whole; None sets no limit.
+        level: the logging level of the lines that tell the course of things.
+
+    Raises:
+        ResourceDeclarationError: the requirements form a circle.
+    """
+
+    def __init__(
+        self,
+        lifespan: Lifespan,
+        resources: Mapping[Any, Sequence[Any]],
+        *,
+        receivers: Supervised | None = None,
+        startup_timeout: float | None = None,
+        shutdown_timeout: float | None = None,
+        level: int = logging.INFO,
+    ) -> None:
+        self._startup_timeout = startup_timeout
+        self._shutdown_timeout = shutdown_timeout
+        self._cancellation: asyncio.CancelledError | None = None
+        self._report = Report(level, len(resources), lifespan.loop.time)
+        self._progress = progress = Progress(lifespan, self._report, shutdown_timeout)
+        tasks = {resource: ResourceTask(progress, resource) for resource in resources}
+        graph.connect(tasks, resources, name=_name)
+        self._stages = [list(tasks.values())]
+        if receivers is not None:
+            last = ResourceTask(progress, receivers, may_get=resources, level=logging.DEBUG)
+            self._stages.append([last])
+        self._tasks = [task for stage in self._stages for task in stage]
+
+    async def __aenter__(self) -> None:
+        """Return when everything is open.
+
+        Raises:
+            StartupFailedError: something did not start; what had started is stopped again.
+            asyncio.CancelledError: the task was cancelled; what had started is stopped again.
+        """
+        progress = self._progress
+        since = progress.loop.time()
+        self._report.phase_begins("startup")
+        progress.limits.after(self._startup_timeout, self._exceed_startup)
+        for stage in self._stages:
+            await self._start_stage(stage)
+        progress.limits.end_phase()
+        if progress.is_ending:
+            await self._stop()
+            if self._cancellation is not None:
+                raise self._cancellation
+            raise StartupFailedError(self._report.summary())
+        progress.is_starting = False
+        self._report.phase_complete("startup", since)
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Return when everything is closed or abandoned; *exception* goes on its way.
+
+        Raises:
+            ShutdownFailedError: names what did not stop as it should.
+            asyncio.CancelledError: the task was cancelled meanwhile.
+        """
+        if isinstance(exception, GeneratorExit):  # the loop is gone: nothing can run any more
+            return
+        since = self._progress.loop.time()
+        if isinstance(exception, asyncio.CancelledError):
+            self._cancelled(exception)
+        self._report.phase_begins("shutdown")
+        self._report.failures.clear()  # of resources that died meanwhile, and are in the log
+        await self._stop()
+        self._report.phase_complete("shutdown", since)
+        if self._cancellation is not None and self._cancellation is not exception:
+            raise self._cancellation
+        if self._report.failures and exception is None:
+            raise ShutdownFailedError(self._report.summary())
+
+    async def _start_stage(self, tasks: Sequence[ResourceTask]) -> None:
+        """Start *tasks*, each when all that it requires are open; return when all are.
+
+        Return early when one does not open.
+        """
+        left = len(tasks)
+        ready = [task for task in tasks if not task.unopened_requirements]
+        while left and not self._progress.is_ending:
+            for task in ready:
+                task.begin()
+            if not self._progress.is_eager:
+                self._progress.loop.call_soon(_check_begun, ready)
+            ready = []
+            for task in await self._changes():
+                if task.state is State.OPEN:
+                    left -= 1
+                    ready += graph.opened(task)
+                else:
+                    self._progress.is_ending = True
+
+    async def _stop(self) -> None:
+        """Stop whatever was begun, dependants before what they require."""
+        self._progress.is_ending = True
+        for task in reversed(self._tasks):
+            if task.state is State.OPENING and not task.cancelled:
+                task.cancel_opening()
+        self._progress.limits.after(self._shutdown_timeout, self._exceed_shutdown)
+        for stage in reversed(self._stages):
+            await self._stop_stage(stage)
+        self._progress.limits.end_phase()
+
+    async def _stop_stage(self, tasks: Sequence[ResourceTask]) -> None:
+        """Stop *tasks*, each when all that require it have ended; return when all have.
+
+        A resource that died stays between those that require it and what it required itself.
+        """
+        begun = [task for task in reversed(tasks) if task.state is not State.WAITING]
+        ready = graph.ready_to_close(begun)
+        left = len(begun)
+        asked: set[ResourceTask] = set()
+        while left:
+            for task in ready:
+                task.close()
+            asked.update(ready)
+            ready = []
+            for task in await self._changes():
+                if task.state in ENDED and task in asked:
+                    asked.remove(task)
+                    left -= 1
+                    ready += graph.closed(task)
+
+    async def _changes(self) -> Sequence[ResourceTask]:
+        """Return the tasks that changed; none where the lifespan's own task was cancelled."""
+        try:
+            return await self._progress.changes()
+        except asyncio.CancelledError as cancellation:
+            self._cancelled(cancellation)
+            return ()
+
+    def _cancelled(self, cancellation: asyncio.CancelledError) -> None:
+        """The task was cancelled: end, and be quick about it the second time."""
+        progress = self._progress
+        self._cancellation = cancellation
+        progress.is_ending = True
+        progress.cancellations += 1
+        if progress.cancellations == 1 and progress.is_starting:
+            self._report.startup_interrupted(self._names(State.OPENING))
+        elif progress.cancellations == 2:
+            progress.limits.after(GRACE / 2, self._cancel_busy)
+            progress.limits.after(GRACE, self._cut)
+
+    def _exceed_startup(self) -> None:
+        self._exceed("startup", "STARTUP_TIMEOUT", self._startup_timeout, State.OPENING)
+        self._progress.is_ending = True
+        self._progress.wake()
+
+    def _exceed_shutdown(self) -> None:
+        if self._names(*BUSY):  # else those that were late have been abandoned in this very moment
+            self._exceed("shutdown", "SHUTDOWN_TIMEOUT", self._shutdown_timeout, *BUSY)
+        # Those that waited for the late ones still get their turn, and as much time.
+        self._progress.limits.after(2 * GRACE, self._cut)
+
+    def _exceed(self, phase: str, setting: str, limit: float | None, *states: State) -> None:
+        """Name the tasks in *states* that *phase* still waits for, and give them their grace."""
+        self._report.phase_too_long(phase, setting, limit or 0.0, self._names(*states))
+        for task in self._tasks:
+            if task.state in states:
+                self._progress.limits.give_grace(task)
+
+    def _cancel_busy(self) -> None:
+        for task in self._tasks:
+            if task.state in BUSY and not task.cancelled:
+                task.cancel()
+
+    def _cut(self) -> None:
+        """Wait for nothing any more."""
+        self._cancel_busy()
+        for task in self._tasks:
+            if task.state is not State.WAITING and task.state not in ENDED:
+                task.abandon("was left no time to close")
+
+    def _names(self, *states: State) -> list[str]:
+        return [_name(task) for task in self._tasks if task.state in states]
+
+
+def _name(task: ResourceTask) -> str:
+    return task.resource.name
+
+
+def _check_begun(tasks: Iterable[ResourceTask]) -> None:
+    for task in tasks:
+        task.check_begun()
