@@ -29,11 +29,15 @@ class Limited(Protocol):
 
 
 class Limits:
-    """The timers of one lifespan: one for each resource that has a limit, and the overall ones."""
+    """The timers of one lifespan: one for each resource that has a limit, and the overall ones.
+
+    Attributes:
+        own: the timers of resources.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._own: dict[Limited, asyncio.TimerHandle] = {}
+        self.own: dict[Limited, asyncio.TimerHandle] = {}
         self._in_grace: set[Limited] = set()
         self._overall: list[asyncio.TimerHandle] = []
 
@@ -41,15 +45,14 @@ class Limits:
         """Begin to count for a new step of *task*; without *seconds* there is no limit."""
         self.end(task)
         if seconds is not None:
-            self._own[task] = self._loop.call_later(seconds, at_limit)
+            self.own[task] = self._loop.call_later(seconds, at_limit)
 
     def end(self, task: Limited) -> None:
         """Take the limit of *task* back, and its grace."""
-        if self._own:
-            timer = self._own.pop(task, None)
-            if timer is not None:
-                timer.cancel()
-                self._in_grace.discard(task)
+        timer = self.own.pop(task, None)
+        if timer is not None:
+            timer.cancel()
+            self._in_grace.discard(task)
 
     def give_grace(self, task: Limited) -> None:
         """Cancel *task*, and abandon it after a grace, which begins but once in a step."""
@@ -58,7 +61,7 @@ class Limits:
             self._in_grace.add(task)
             task.cancel()
             abandon = functools.partial(task.abandon, "ignored its cancellation")
-            self._own[task] = self._loop.call_later(GRACE, abandon)
+            self.own[task] = self._loop.call_later(GRACE, abandon)
 
     def after(self, seconds: float | None, function: Callable[[], object]) -> None:
         """Call *function* so many *seconds* into the phase, unless it ends before."""

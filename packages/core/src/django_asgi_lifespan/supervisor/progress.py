@@ -51,7 +51,8 @@ class Progress:
     def changed(self, task: Any) -> None:
         """Take note that *task* opened, ended, was abandoned or met its time limit."""
         self._changed.append(task)
-        self.wake()
+        if self._waiter is not None:
+            self.wake()
 
     def wake(self) -> None:
         """Let ``changes()`` return."""

@@ -25,12 +25,14 @@ class Report:
 
     Attributes:
         failures: the failures of the phase that goes on, one sentence each.
+        is_told: whether the log takes lines of that level.
     """
 
     def __init__(self, level: int, number: int, clock: Callable[[], float]) -> None:
         self.failures: list[str] = []
         self._level = level
         self._clock = clock
+        self.is_told = logger.isEnabledFor(level)
         self._count = "1 resource" if number == 1 else f"{number} resources"
 
     def phase_begins(self, phase: str) -> None:
@@ -61,9 +63,8 @@ class Report:
         Args:
             level: another logging level than that of the lifespan.
         """
-        level = self._level if level is None else level
-        if logger.isEnabledFor(level):
-            logger.log(level, "%s %s %.0f ms", name, what, (self._clock() - since) * 1000)
+        milliseconds = (self._clock() - since) * 1000
+        logger.log(level or self._level, "%s %s %.0f ms", name, what, milliseconds)
 
     def resource_failed(
         self, name: str, what: str, error: BaseException | None, *, is_reason: bool

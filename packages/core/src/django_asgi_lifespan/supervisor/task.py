@@ -201,7 +201,10 @@ class ResourceTask(Node):
                 raise RuntimeError("generator didn't yield") from None
             try:
                 self._mark_open(value)
-                await self._wait_for_close()
+                try:
+                    await self._awaited_request()
+                except asyncio.CancelledError as cancellation:
+                    await self._survive(cancellation)
                 self._begin_closing()
             except BaseException as error:
                 if not await _throw(generator, error):
@@ -232,7 +235,7 @@ class ResourceTask(Node):
             request = self._close_request = self._progress.loop.create_future()
         return request
 
-    async def _wait_for_close(self) -> None:
+    async def _survive(self, cancellation: asyncio.CancelledError) -> None:
         """Return when the resource has to close; raise CancelledError when it died.
 
         A cancellation that reaches it at its yield while the lifespan is ending comes from the
@@ -240,13 +243,10 @@ class ResourceTask(Node):
         swallowed. Any other comes from inside the resource, a task group for example.
         """
         try:
-            try:
-                await self._awaited_request()
-            except asyncio.CancelledError:
-                if not await self._is_ending():
-                    raise
-                uncancel()
-                await self._awaited_request()
+            if not await self._is_ending():
+                raise cancellation
+            uncancel()
+            await self._awaited_request()
         except asyncio.CancelledError as death:
             self._mark_died(death)
             raise
@@ -270,8 +270,10 @@ class ResourceTask(Node):
         self.lifespan.values[self.resource] = value
         self._tell("started in")
         self.state = State.OPEN
-        self._progress.limits.end(self)
-        self._progress.changed(self)
+        progress = self._progress
+        if progress.limits.own:
+            progress.limits.end(self)
+        progress.changed(self)
 
     def _mark_died(self, death: asyncio.CancelledError) -> None:
         self._error = death
@@ -294,10 +296,12 @@ class ResourceTask(Node):
         if self.state is State.ABANDONED:
             self._progress.report.abandoned_one_ended(self.resource.name)
             return
-        self._progress.limits.end(self)
+        progress = self._progress
+        if progress.limits.own:
+            progress.limits.end(self)
         self._tell_how_it_ended()
         self.state = State.CLOSED
-        self._progress.changed(self)
+        progress.changed(self)
 
     def _tell_how_it_ended(self) -> None:
         """Log it once, and note what the server has to be told."""
@@ -324,10 +328,12 @@ class ResourceTask(Node):
 
     def _enter(self, state: State, limit: float | None) -> None:
         self.state = state
-        self._since = self._progress.loop.time()
+        progress = self._progress
+        self._since = progress.loop.time()
         if limit is not None:
             self._limit = limit
-        self._progress.limits.begin(self, limit, self._exceed_limit)
+        if limit is not None or progress.limits.own:  # most resources have no limit
+            progress.limits.begin(self, limit, self._exceed_limit)
 
     def _exceed_limit(self) -> None:
         doing = "start" if self.state is State.OPENING else "stop"
@@ -336,7 +342,9 @@ class ResourceTask(Node):
         self._progress.changed(self)
 
     def _tell(self, what: str) -> None:
-        self._progress.report.resource_done(self.resource.name, what, self._since, self.level)
+        report = self._progress.report
+        if report.is_told:
+            report.resource_done(self.resource.name, what, self._since, self.level)
 
 
 async def _throw(generator: AsyncGenerator[Any], error: BaseException) -> bool | None:
