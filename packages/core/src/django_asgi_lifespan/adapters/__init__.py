@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         speak_lifespan,
     )
 
-    from .discovery import AdaptedLifespan, hold, is_held
     from .process import (
         SHUTDOWN_FAILURE,
         STARTUP_FAILURE,
@@ -35,11 +34,11 @@ if TYPE_CHECKING:
         watch_supervisor,
     )
     from .reloader import run_with_reloader
-    from .stop import Deadlines, Server, Stop
+    from .stop import AdaptedLifespan, Deadlines, Server, Stop, hold, is_held
     from .tasks import Call, calls, variables_on_stack
 else:
     _MODULES = {
-        "AdaptedLifespan": ".discovery",
+        "AdaptedLifespan": ".stop",
         "Application": "django_asgi_lifespan.protocol",
         "Call": ".tasks",
         "Deadlines": ".stop",
@@ -56,10 +55,10 @@ else:
         "exit_despite_threads": ".process",
         "get_asgi_application": "django_asgi_lifespan.asgi",
         "handle_os_signals": ".process",
-        "hold": ".discovery",
+        "hold": ".stop",
         "ignore_os_signals_at_exit": ".process",
         "in_main_thread": ".process",
-        "is_held": ".discovery",
+        "is_held": ".stop",
         "lifespan_settings": "django_asgi_lifespan.conf",
         "run_with_reloader": ".reloader",
         "speak_lifespan": "django_asgi_lifespan.protocol",

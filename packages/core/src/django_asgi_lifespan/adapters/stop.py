@@ -12,14 +12,14 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine, Generator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from .discovery import AdaptedLifespan
+    from django_asgi_lifespan.protocol import Receive
 
-__all__ = ("Deadlines", "Server", "Stop")
+__all__ = ("AdaptedLifespan", "Deadlines", "Server", "Stop", "hold", "is_held")
 
 GRACE = 1.0
 """Seconds that requests have to end after they were given up, the last of their limit.
@@ -52,6 +52,28 @@ Many end sooner, and a request that was answered just now would look like a leak
 """
 
 
+class AdaptedLifespan(Protocol):
+    """One lifespan of the project, as an adapter sees it.
+
+    Attributes:
+        receive: the callable that the server passed with the lifespan scope, or None where no
+            server did, as in ``run_lifespan()``. Do not rely on its type: applications in front
+            wrap it.
+        is_adapted: whether an adapter has returned a context manager for this lifespan.
+    """
+
+    receive: Receive | None
+    is_adapted: bool
+
+    def announce_stopping(self) -> object:
+        """Let the project know that the server has begun to stop. The first call counts."""
+        ...
+
+    def close_websockets(self) -> Coroutine[Any, Any, None]:
+        """Close the open WebSockets with 1012, and wait a second at most for their handlers."""
+        ...
+
+
 class Server(Protocol):
     """The server of this process, as its stop needs to know it."""
 
@@ -78,6 +100,24 @@ class Server(Protocol):
     def abandon(self) -> None:
         """Let the lifespan shut down although requests are left, which cannot be cancelled."""
         ...
+
+
+_held: list[object] = []
+
+
+@contextlib.contextmanager
+def hold(server: object) -> Generator[None]:
+    """Hold *server* for one lifespan, so that an adapter does not find it for a second one."""
+    _held.append(server)
+    try:
+        yield
+    finally:
+        _held.remove(server)
+
+
+def is_held(server: object) -> bool:
+    """Return whether a lifespan holds *server*."""
+    return any(held is server for held in _held)
 
 
 class Deadlines:

@@ -115,7 +115,7 @@ class Supervisor:
         Return early when one does not open.
         """
         left = len(tasks)
-        ready = [task for task in tasks if not task.unopened_requirements]
+        ready: list[ResourceTask] = [task for task in tasks if not task.unopened_requirements]
         while left and not self._progress.is_ending:
             for task in ready:
                 task.begin()
@@ -146,7 +146,7 @@ class Supervisor:
         A resource that died stays between those that require it and what it required itself.
         """
         begun = [task for task in reversed(tasks) if task.state is not State.WAITING]
-        ready = graph.ready_to_close(begun)
+        ready: list[ResourceTask] = graph.ready_to_close(begun)
         left = len(begun)
         asked: set[ResourceTask] = set()
         while left:
