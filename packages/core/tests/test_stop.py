@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from django_asgi_lifespan.adapters import Deadlines, Stop
+from django_asgi_lifespan.adapters.stop import LAST_WORK
+from django_asgi_lifespan.supervisor import GRACE
 
 LIMIT = 10.0
 OPTION = "--graceful-timeout"
@@ -394,6 +396,24 @@ def test_deadlines_before_a_kill() -> None:
     deadlines.hurry(101.0)
     assert (deadlines.disconnect_at, deadlines.abandon_at) == (101.0, 102.0)
     assert deadlines.limit == 2.0
+
+
+def test_a_phase_is_cut_so_early_that_it_ends_in_time() -> None:
+    """A lifespan that is cancelled twice ends within this time."""
+    assert LAST_WORK == GRACE
+    deadlines = Deadlines.before_kill(30.0)
+    assert deadlines.cut_at == math.inf
+    deadlines.begin(100.0)
+    assert deadlines.end_by - deadlines.cut_at == GRACE
+
+
+async def test_the_event_is_set_when_the_stop_begins() -> None:
+    """Code that waits for the stop need not poll."""
+    stop = stop_of(FakeServer())
+    assert not stop.begun.is_set()
+    stop.request()
+    await stop.begun.wait()
+    assert stop.has_begun
 
 
 def test_deadlines_without_a_limit() -> None:

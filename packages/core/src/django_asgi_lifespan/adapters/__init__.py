@@ -34,13 +34,14 @@ if TYPE_CHECKING:
         watch_supervisor,
     )
     from .reloader import run_with_reloader
-    from .stop import AdaptedLifespan, Deadlines, Server, Stop, hold, is_held
+    from .stop import DRAIN_SHARE, AdaptedLifespan, Deadlines, Server, Stop, hold, is_held
     from .tasks import Call, calls, variables_on_stack
 else:
     _MODULES = {
         "AdaptedLifespan": ".stop",
         "Application": "django_asgi_lifespan.protocol",
         "Call": ".tasks",
+        "DRAIN_SHARE": ".stop",
         "Deadlines": ".stop",
         "LifespanDriver": "django_asgi_lifespan.driver",
         "Message": "django_asgi_lifespan.protocol",
@@ -77,6 +78,7 @@ else:
 
 
 __all__ = (
+    "DRAIN_SHARE",
     "SHUTDOWN_FAILURE",
     "STARTUP_FAILURE",
     "AdaptedLifespan",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from django_asgi_lifespan.protocol import Receive
 
-__all__ = ("AdaptedLifespan", "Deadlines", "Server", "Stop", "hold", "is_held")
+__all__ = ("DRAIN_SHARE", "AdaptedLifespan", "Deadlines", "Server", "Stop", "hold", "is_held")
 
 GRACE = 1.0
 """Seconds that requests have to end after they were given up, the last of their limit.
@@ -38,6 +38,9 @@ DRAIN_SHARE = 0.6
 
 Requests that end sooner leave their part to the shutdown.
 """
+
+LAST_WORK = 1.0
+"""Seconds that a lifespan which is cancelled twice still takes, at most."""
 
 KILL_MARGIN = 0.1
 """The part of that time, one second at most, that is left for the end of the process itself."""
@@ -160,6 +163,11 @@ class Deadlines:
         return (self.disconnect_at + self.abandon_at) / 2
 
     @property
+    def cut_at(self) -> float:
+        """When a startup or shutdown that goes on is cancelled, so that it ends in time."""
+        return self.end_by - LAST_WORK
+
+    @property
     def limit(self) -> float | None:
         """Seconds that requests have, or had, since the begin of the stop, or None without a limit.
 
@@ -211,6 +219,7 @@ class Stop:
     Attributes:
         lifespan: the one that is told of the stop. An adapter may set it later.
         has_begun: whether the server was told to stop.
+        begun: is set soon after that in the event loop, for code that waits for the stop.
     """
 
     def __init__(
@@ -230,7 +239,7 @@ class Stop:
         self._logger = logger
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._begun = asyncio.Event()
+        self.begun = asyncio.Event()
         self._is_hurried = False
 
     @property
@@ -253,7 +262,7 @@ class Stop:
         """Begin the stop, the first time. Call it in any thread."""
         self.deadlines.begin(self._clock())
         with contextlib.suppress(RuntimeError):  # the event loop is closed
-            self._loop.call_soon_threadsafe(self._begun.set)
+            self._loop.call_soon_threadsafe(self.begun.set)
 
     def hurry(self) -> None:
         """Give requests up, and interrupt a startup once more. Call it in any thread."""
@@ -270,7 +279,7 @@ class Stop:
             until_idle: return as soon as no request is in flight. Without it, requests that begin
                 late are seen to until the limit. Cancel the call when the lifespan has ended.
         """
-        await self._begun.wait()
+        await self.begun.wait()
         if self._server.is_starting():
             await self._interrupt_startup()
         if self.lifespan is not None:
