@@ -25,9 +25,11 @@ SEAMS = [
     ("uvicorn/server.py:74 Server.__init__", "self.force_exit = False"),
     ("uvicorn/server.py ServerState", "self.connections: "),
     ("uvicorn/server.py ServerState", "self.tasks: "),
-    ("uvicorn/server.py Server", "def run("),
-    ("uvicorn/server.py Server", "async def serve("),
-    ("uvicorn/server.py Server", "def handle_exit("),
+    ("uvicorn/server.py Server.run", "self.serve(sockets=sockets)"),
+    ("uvicorn/server.py Server.serve", "with self.capture_signals():"),
+    ("uvicorn/server.py Server._serve", "self.lifespan = config.lifespan_class(config)"),
+    ("uvicorn/server.py Server._serve", "if not self.should_exit:"),
+    ("uvicorn/server.py Server.handle_exit", "self._captured_signals.append(sig)"),
     ("uvicorn/server.py:86 Server.run", "self.config.get_loop_factory()"),
     ("uvicorn/server.py:115 Server.startup", "async def startup("),
     ("uvicorn/server.py:182 Server.startup", "await loop.create_server("),
@@ -51,7 +53,6 @@ SEAMS = [
     ("uvicorn/lifespan/on.py:78 LifespanOn.main", "async def main("),
     ("uvicorn/lifespan/on.py LifespanOn.main", "if self.startup_failed or self.shutdown_failed:"),
     ("uvicorn/lifespan/on.py LifespanOn.main", "await app(scope, self.receive, self.send)"),
-    ("uvicorn/lifespan/on.py:136 LifespanOn.receive", "async def receive("),
     # Connections
     (
         "uvicorn/protocols/http/h11_impl.py H11Protocol.connection_made",
@@ -94,14 +95,6 @@ SEAMS = [
         'f"handle_{sig_name.lower()}"',
     ),
     # Django's runserver
-    ("django/utils/autoreload.py", 'DJANGO_AUTORELOAD_ENV = "RUN_MAIN"'),
-    ("django/utils/autoreload.py", "logger = logging.getLogger("),
-    ("django/utils/autoreload.py", "def get_reloader("),
-    ("django/utils/autoreload.py", "def get_child_arguments("),
-    ("django/utils/autoreload.py restart_with_reloader", "subprocess.run(args, env=new_environ, "),
-    ("django/utils/autoreload.py restart_with_reloader", "if p.returncode != 3:"),
-    ("django/utils/autoreload.py start_django", "django_main_thread.start()"),
-    ("django/utils/autoreload.py trigger_reload", "sys.exit(3)"),
     (
         "django/core/servers/basehttp.py run",
         "httpd_cls(server_address, WSGIRequestHandler, ipv6=ipv6)",

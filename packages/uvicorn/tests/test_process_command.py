@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from testkit.client import HOST
 from testkit.processes import Process
-from testkit.stories import STARTED, STOPPED, TRACEBACK, held
+from testkit.stories import STARTED, STOPPED, TRACEBACK
 
 from .conftest import CANCELS_QUIETLY, Setup, Start
 
@@ -111,43 +111,32 @@ def test_a_real_second_ctrl_c_gives_up_requests_alone(
         assert TRACEBACK not in server.output() or not CANCELS_QUIETLY
 
 
-def test_a_stop_during_the_startup(command: Start, workers: str) -> None:
-    """The startup runs to its end, and the shutdown follows."""
-    count = int(workers)
-    with command("chain", "--workers", workers, CACHE_OPENING="held held") as server:
-        server.wait_for("cache held", times=count)
-        server.stop("SIGTERM")
-        if count > 1:
-            server.until(lambda: "Waiting for child" in server.output(), "a stop of the workers")
-        server.release("cache", times=count)  # the signal is handled when they hold again
-        server.release("cache", times=count)
-        assert server.wait() == 0
-        started = held(STARTED, at="cache opening", times=2)
-        assert lifespans(server, of=count) == [[*started, *STOPPED]] * count
-
-
-def test_a_startup_without_end_has_its_time(command: Start, setup: Setup) -> None:
-    """A stop gives it up, and closes what it has opened."""
+@pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
+def test_a_stop_interrupts_the_startup(command: Start, setup: Setup, stop: str) -> None:
+    """At once, and with exit code 0: the open resources close, and the log names the others."""
     count, options = setup
-    limit = ("--timeout-graceful-shutdown", "1")
-    with command("chain", *options, *limit, CACHE_OPENING="stuck") as server:
+    with command("chain", *options, CACHE_OPENING="stuck") as server:
         server.wait_for("cache stuck", times=count)
-        server.stop("SIGTERM")
-        assert server.wait() == (3 if count == 1 else 0)
-        given_up = ["cache stuck", "cache cancelled"]
-        story = [*STARTED[:3], *given_up, *STOPPED[4:]]
-        assert server.stories() == [story] * count
-        assert "Waiting at most 1 s for the startup (--timeout-graceful" in server.output()
+        server.stop(stop)
+        assert server.wait() == 0
+        interrupted = ["cache stuck", "cache cancelled"]
+        assert server.stories() == [[*STARTED[:3], *interrupted, *STOPPED[4:]]] * count
+        told = "Told to stop while the application starts up: it is interrupted."
+        assert server.output().count(told) == count
         assert TRACEBACK not in server.output()
 
 
-def test_a_second_ctrl_c_gives_up_the_startup(command: Start) -> None:
-    """Before its time is over."""
-    with command("chain", CACHE_OPENING="stuck") as server:
-        server.wait_for("cache stuck")
-        server.hurry("Giving up the startup.")
-        assert server.wait() == 3
-        assert server.story() == [*STARTED[:3], "cache stuck", "cache cancelled", *STOPPED[4:]]
+def test_an_interrupted_worker_is_replaced(command: Start) -> None:
+    """The startup has not failed, and the server goes on."""
+    with command("chain", "--workers", "2", CACHE_OPENING="held") as server:
+        server.wait_for("cache held", times=2)
+        server.stop_worker("SIGTERM")
+        server.wait_for("cache held", times=3)
+        server.open_gate("cache")
+        server.wait_for("search open", times=2)
+        assert server.get("/async/").status == 200
+        server.stop("SIGTERM")
+        assert server.wait() == 0
 
 
 @pytest.mark.parametrize("name", ["SIGQUIT", "SIGHUP"])
@@ -265,7 +254,7 @@ def test_a_port_in_use_starts_nothing(command: Start, setup: Setup) -> None:
 def test_a_response_without_end_has_its_time(command: Start, setup: Setup) -> None:
     """Then its client is cut off, and its view cleans up while the resources still work."""
     count, options = setup
-    with command("chain", *options, "--timeout-graceful-shutdown", "1") as server:
+    with command("chain", *options, "--timeout-graceful-shutdown", "2") as server:
         server.wait_for("search open", times=count)
         server.wait_until_serving()
         server.send("/stream/?deaf")
@@ -276,7 +265,7 @@ def test_a_response_without_end_has_its_time(command: Start, setup: Setup) -> No
         closed = "stream closed with search in cache of pool"
         assert story == [*STARTED, "stream open", closed, *STOPPED]
         assert (
-            "INFO:     Waiting at most 1 s for requests in flight: 1 (--timeout-graceful-shutdown)."
+            "INFO:     Waiting at most 2 s for requests in flight: 1 (--timeout-graceful-shutdown)."
             in server.output().splitlines()
         )
         assert TRACEBACK not in server.output() or not CANCELS_QUIETLY

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from uvicorn.main import main as uvicorn_command
 
 import django_asgi_lifespan_uvicorn
+from django_asgi_lifespan_uvicorn import __main__ as program
 from django_asgi_lifespan_uvicorn.command import main
 
 DISTRIBUTION = "django-asgi-lifespan-uvicorn"
@@ -26,9 +27,9 @@ def test_the_core_has_the_same_version() -> None:
 
 
 def test_there_is_a_console_script() -> None:
-    """It is the command."""
+    """It handles OS signals before it imports the command."""
     [script] = importlib.metadata.entry_points(group="console_scripts", name="uvicorn-lifespan")
-    assert script.load() is main
+    assert script.load() is program.main
 
 
 def test_the_command_has_the_options_of_uvicorn() -> None:
@@ -38,10 +39,10 @@ def test_the_command_has_the_options_of_uvicorn() -> None:
     assert lifespan.default == "auto"
 
 
-@pytest.mark.parametrize("program", [main, uvicorn_command], ids=["twin", "uvicorn"])
-def test_the_version_of_uvicorn_is_shown(program: object) -> None:
+@pytest.mark.parametrize("command", [main, uvicorn_command], ids=["twin", "uvicorn"])
+def test_the_version_of_uvicorn_is_shown(command: object) -> None:
     """By the option that shows it in uvicorn."""
-    result = CliRunner().invoke(program, ["--version"])  # type: ignore[arg-type]
+    result = CliRunner().invoke(command, ["--version"])  # type: ignore[arg-type]
     assert result.output.startswith("Running uvicorn ")
 
 

@@ -1,16 +1,25 @@
-"""The twin of uvicorn's command: all of its options, and what only a parent process can mend."""
+"""The twin of uvicorn's command: the same options, and a parent process that tells of failures."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.main import main as uvicorn_command
 
-from .server import Config, run
+from django_asgi_lifespan.adapters import (
+    SHUTDOWN_FAILURE,
+    STARTUP_FAILURE,
+    exit_despite_threads,
+)
+
+from .server import Config, Reloader, Server, Supervisor
+from .stop import logger
 
 __all__ = ("main",)
 
@@ -50,7 +59,7 @@ def main(*, app_dir: str, headers: list[str], log_config: str | None, **options:
     sys.path.insert(0, app_dir)
     if options["timeout_graceful_shutdown"] is None:
         options["timeout_graceful_shutdown"] = TIMEOUT_RELOAD if options["reload"] else TIMEOUT
-    run(
+    _run(
         Config(
             **options,
             headers=[_pair(header) for header in headers],
@@ -64,3 +73,42 @@ def _pair(header: str) -> tuple[str, str]:
     if not colon:
         raise click.BadParameter(f"{header!r} is not Name:Value.", param_hint="--header")
     return name, value
+
+
+def _run(config: Config) -> None:
+    """Serve until stopped, in this process or in others.
+
+    Raises:
+        SystemExit: with the exit code.
+    """
+    code: int | str | None = 0
+    config.handle_os_signals()
+    try:
+        code = _serve(config)
+    except SystemExit as reason:
+        code = reason.code
+    except KeyboardInterrupt:  # raised by a handler of the project
+        pass
+    finally:
+        if config.uds:
+            with contextlib.suppress(FileNotFoundError):
+                Path(config.uds).unlink()
+    exit_despite_threads(
+        logger, code=STARTUP_FAILURE if code == STARTUP_FAILURE else SHUTDOWN_FAILURE
+    )
+    sys.exit(code)
+
+
+def _serve(config: Config) -> int:
+    server = Server(config)
+    if config.should_reload:
+        Reloader(config, target=server.run, sockets=[config.bind_socket()]).run()
+        return 0
+    if config.workers > 1:
+        supervisor = Supervisor(config, sockets=[config.bind_socket()])
+        supervisor.run()
+        return supervisor.exit_code
+    config.load_app()  # before there is an event loop, as uvicorn does
+    config.is_serving = True
+    server.run()
+    return 0 if server.started else STARTUP_FAILURE

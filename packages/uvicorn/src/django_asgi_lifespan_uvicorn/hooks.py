@@ -1,29 +1,38 @@
-"""What the adapter does under uvicorn's own command, inside the process that serves."""
+"""The adapter under uvicorn's own command, inside the process that serves."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
 from contextlib import AbstractContextManager
 
-from uvicorn.lifespan.on import LifespanOn
+import uvicorn
 
-from django_asgi_lifespan.protocol import Receive
+from django_asgi_lifespan.adapters import AdaptedLifespan, Adapter, in_main_thread, is_held
 
 from .server import Lifespan
-from .stopping import find_server, orderly_stop
+from .stop import orderly_stop, starting_server
 
-__all__ = ("application_made", "lifespan")
-
-
-def application_made(application: object) -> None:
-    """Do nothing: which server runs this process is known when its lifespan starts."""
+__all__ = ("UvicornAdapter",)
 
 
-def lifespan(receive: Receive) -> AbstractContextManager[None] | None:
-    """Return an orderly stop, where uvicorn drives the lifespan and its twin does not.
+class UvicornAdapter(Adapter):
+    """Stops uvicorn in an orderly way, where its ``Server.run()`` runs this process."""
 
-    The receive of uvicorn is a method of its ``LifespanOn`` (uvicorn/lifespan/on.py:136).
-    """
-    driver = getattr(receive, "__self__", None)
-    if isinstance(driver, LifespanOn) and not isinstance(driver, Lifespan):
-        return orderly_stop(find_server(), driver, exits=False)
-    return None
+    def lifespan(self, lifespan: AdaptedLifespan) -> AbstractContextManager[object] | None:
+        """Return the orderly stop for *lifespan*. Under the twin it has begun already."""
+        server = starting_server()
+        if server is None:
+            return None
+        if isinstance(server.lifespan, Lifespan):
+            return server.lifespan.told_of_stop(lifespan)
+        if is_held(server) or not in_main_thread():
+            return None
+        return _orderly_stop(server, lifespan)
+
+
+@contextlib.contextmanager
+def _orderly_stop(server: uvicorn.Server, lifespan: AdaptedLifespan) -> Generator[None]:
+    with orderly_stop(server) as stop:
+        stop.lifespan = lifespan
+        yield

@@ -1,13 +1,12 @@
-"""uvicorn's own classes, with what the command of this package does otherwise.
+"""uvicorn's own classes, with the changes that the twin of its command needs.
 
-What this package overrides, calls or reads of uvicorn without its documentation is all listed
-here, with the lines of uvicorn 0.54.0; ``tests/seams.py`` compares the installed release.
+``tests/seams.py`` lists the private parts of uvicorn on which this package relies.
 
 Overridden:
 
 - ``Config.load_app``, ``load`` and ``get_loop_factory`` (config.py:431, config.py:439,
   config.py:555);
-- ``Server.startup`` and ``shutdown`` (server.py:115, server.py:281);
+- ``Server.startup`` (server.py:115);
 - ``LifespanOn.startup``, ``shutdown`` and ``main`` (lifespan/on.py:47, lifespan/on.py:64,
   lifespan/on.py:78);
 - ``Multiprocess.terminate_all``, ``join_all`` and ``keep_subprocess_alive``
@@ -15,72 +14,78 @@ Overridden:
   supervisors/multiprocess.py:214), and ``handle_quit``, a name that it looks for
   (supervisors/multiprocess.py:245);
 - ``BaseReload.shutdown`` (supervisors/basereload.py:102).
-
-Read: ``config``, ``started``, ``servers``, ``server_state.tasks`` and ``server_state.connections``
-of a server, the ``transport`` of a connection; ``loaded``, ``lifespan_class`` and
-``should_reload`` of a configuration; ``startup_event``, ``error_occurred``, ``startup_failed`` and
-``shutdown_failed`` of a lifespan; ``processes``, ``sockets``, ``signal_queue`` and ``should_exit``
-of a supervisor.
-
-Set: ``should_exit``, as uvicorn documents it, and ``force_exit`` (server.py:74) of a server,
-``startup_failed`` of a lifespan.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import socket
 import sys
 from collections.abc import Callable, Generator
-from pathlib import Path
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
-from django_asgi_lifespan.process import SHUTDOWN_FAILURE, end_process
+from django_asgi_lifespan.adapters import (
+    SHUTDOWN_FAILURE,
+    STARTUP_FAILURE,
+    AdaptedLifespan,
+    Stop,
+    exit_despite_threads,
+    in_main_thread,
+)
 
-from .stopping import find_server, is_main_thread, orderly_stop
+from .stop import logger, orderly_stop, starting_server
 
 if TYPE_CHECKING:
     from uvicorn.supervisors.basereload import BaseReload as ChangeReload
 else:  # one of two classes, as the packages that are installed allow
     from uvicorn.supervisors import ChangeReload
 
-__all__ = ("Config", "Lifespan", "Reloader", "Server", "Supervisor", "run")
-
-logger = logging.getLogger("uvicorn.error")
+__all__ = ("Config", "Lifespan", "Reloader", "Server", "Supervisor")
 
 
 class Lifespan(LifespanOn):
     """The lifespan of a process that ends with it.
 
     Attributes:
-        server: whose lifespan it is; where it is not told, it is found by its OS signals.
+        stop: the orderly stop, once the lifespan runs.
     """
 
-    server: uvicorn.Server | None = None
+    stop: Stop | None = None
+
+    def told_of_stop(self, lifespan: AdaptedLifespan) -> AbstractContextManager[object] | None:
+        """Let *lifespan*, one of the project, know of the stop, unless another one does."""
+        if self.stop is None or self.stop.lifespan is not None:
+            return None
+        self.stop.lifespan = lifespan
+        return contextlib.nullcontext()
 
     async def main(self) -> None:
-        try:
-            with orderly_stop(self.server or find_server(), self, exits=True):
-                await super().main()
-        finally:
-            if isinstance(self.config, Config):
-                self.config.is_ending = True
-        if is_main_thread():
-            code = STARTUP_FAILURE if self.startup_failed else SHUTDOWN_FAILURE
-            end_process(logger, code=code)
+        server = starting_server()
+        if server is None:  # in an event loop of a program
+            await super().main()
+            return
+        with orderly_stop(server) as self.stop:
+            await super().main()
+        if in_main_thread():
+            is_failed = self.startup_failed and not self.stop.has_begun
+            exit_despite_threads(logger, code=STARTUP_FAILURE if is_failed else SHUTDOWN_FAILURE)
 
     async def startup(self) -> None:
+        server = starting_server()
+        if getattr(self.config, "is_told", False) or (server is not None and server.should_exit):
+            sys.exit()  # there is nothing to close yet
         await super().startup()
+        if self.startup_failed and self.stop is not None and self.stop.has_begun:
+            sys.exit()  # it was interrupted, and has not failed
         if self.error_occurred and not self.startup_failed:
             logger.error(
                 "The application does not speak the lifespan protocol. In asgi.py, import "
@@ -98,38 +103,49 @@ class Config(uvicorn.Config):
     """The configuration that takes this package's lifespan into every process.
 
     Attributes:
-        is_ending: whether the lifespan has ended, and so will this process.
+        is_serving: whether an OS signal stops the server, and does not end the process at once.
+        is_told: whether an OS signal arrived since, before uvicorn handles them or after.
     """
 
-    is_ending = False
+    is_serving = False
+    is_told = False
+
+    def handle_os_signals(self) -> None:
+        """End this process at an OS signal that comes before it serves."""
+        for number in HANDLED_SIGNALS:
+            signal.signal(number, self._receive)
 
     def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
-        # uvicorn calls it in the process that serves, right before it takes over the OS signals,
-        # which it gives back at its end (uvicorn/server.py:86, uvicorn/server.py:344).
-        if is_main_thread():
+        # uvicorn calls it in the process that serves, right before it takes over the OS signals
+        # (uvicorn/server.py:86). At its end it gives them back (uvicorn/server.py:344), and raises
+        # them once more. A handler of the project is called then, and ours lets the process end.
+        if in_main_thread():
+            self.is_serving = True
             for number in HANDLED_SIGNALS:
-                signal.signal(number, self._end)
-        return super().get_loop_factory()
+                if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                    signal.signal(number, self._receive)
+        with _boot_failure("The event loop cannot be loaded."):
+            return super().get_loop_factory()
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
-        """End the process, unless it is about to: exit handlers are not to be cut short."""
-        if not self.is_ending:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if not self.is_serving:
             sys.exit()
+        self.is_told = True
 
     def load_app(self) -> Any:
-        with _boot_failure():
+        with _boot_failure("The application cannot be loaded."):
             return super().load_app()
 
     def load(self) -> None:
-        with _boot_failure():
+        with _boot_failure("The server cannot be configured."):
             super().load()
         if self.lifespan != "off":
             self.lifespan_class = Lifespan
 
 
 @contextlib.contextmanager
-def _boot_failure() -> Generator[None]:
-    """End the process with 3, whatever it is that fails.
+def _boot_failure(message: str) -> Generator[None]:
+    """End the process with 3 at every exception.
 
     A worker that ended with another exit code would be started again, for ever
     (uvicorn/supervisors/multiprocess.py:225).
@@ -137,7 +153,7 @@ def _boot_failure() -> Generator[None]:
     try:
         yield
     except Exception as error:
-        logger.error("The application cannot be loaded.", exc_info=error)
+        logger.error(message, exc_info=error)
         sys.exit(STARTUP_FAILURE)
 
 
@@ -146,8 +162,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         config = self.config
-        if isinstance(self.lifespan, Lifespan):
-            self.lifespan.server = self
+        self.should_exit |= getattr(config, "is_told", False)
         if sockets is None and config.fd is None and config.uds is None:
             await self._try_address()
         await super().startup(sockets)
@@ -210,35 +225,3 @@ class Reloader(ChangeReload):
         for each in self.sockets:  # as a supervisor does
             each.close()
         super().shutdown()
-
-
-def run(config: Config) -> None:
-    """Serve until stopped, in this process or in others.
-
-    Raises:
-        SystemExit: with the exit code, unless it is 0.
-    """
-    try:
-        code = _serve(config)
-    except KeyboardInterrupt:
-        code = 0
-    finally:
-        if config.uds:
-            with contextlib.suppress(FileNotFoundError):
-                Path(config.uds).unlink()
-    if code:
-        sys.exit(code)
-
-
-def _serve(config: Config) -> int:
-    server = Server(config)
-    if config.should_reload:
-        Reloader(config, target=server.run, sockets=[config.bind_socket()]).run()
-        return 0
-    if config.workers > 1:
-        supervisor = Supervisor(config, sockets=[config.bind_socket()])
-        supervisor.run()
-        return supervisor.exit_code
-    config.load_app()  # before there is an event loop, as uvicorn does
-    server.run()
-    return 0 if server.started else STARTUP_FAILURE

@@ -13,12 +13,15 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import OutputWrapper
 from django.utils.module_loading import import_string
-from uvicorn.config import STARTUP_FAILURE
 
-from django_asgi_lifespan.asgi import get_asgi_application
-from django_asgi_lifespan.driver import Application
-from django_asgi_lifespan_uvicorn.development import DevelopmentServer, switch
-from django_asgi_lifespan_uvicorn.reloading import run_with_reloader
+from django_asgi_lifespan.adapters import (
+    STARTUP_FAILURE,
+    Application,
+    get_asgi_application,
+    run_with_reloader,
+)
+from django_asgi_lifespan_uvicorn.runserver import DevelopmentServer, switch
+from django_asgi_lifespan_uvicorn.stop import logger
 
 if TYPE_CHECKING or not apps.is_installed("django.contrib.staticfiles"):
     from django.core.management.commands.runserver import Command as Runserver
@@ -44,7 +47,7 @@ class Command(Runserver):
     def run(self, **options: Any) -> None:
         """Run the server, with the autoreloader if asked to."""
         if options["use_reloader"]:
-            run_with_reloader(self.inner_run, stop=switch.off, **options)
+            run_with_reloader(self.inner_run, stop=switch.off, logger=logger, **options)
         else:
             self.inner_run(None, **options)
 

@@ -6,20 +6,28 @@ import asyncio
 import contextlib
 import copy
 import logging
+import math
 import os
 import socket
 import socketserver
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
-from uvicorn.config import STARTUP_FAILURE
-
-from django_asgi_lifespan.driver import Application
-from django_asgi_lifespan.protocol import Receive, Scope, Send
+from django_asgi_lifespan.adapters import (
+    SHUTDOWN_FAILURE,
+    STARTUP_FAILURE,
+    Application,
+    Receive,
+    Scope,
+    Send,
+    in_main_thread,
+)
 
 from .server import Config, Server
+from .stop import logger
 
 __all__ = ("DevelopmentServer", "StoppableServer", "Switch", "switch")
 
@@ -29,35 +37,80 @@ TIMEOUT = 1
 PATIENCE = 1.0
 """Seconds that the server's thread has to end, when everything is closed."""
 
-_TICK = 0.1
+BLOCKED = 5.0
+"""Seconds after which an event loop that does nothing else is taken for blocked."""
+
+TICK = 0.1
 """Seconds between two chances for the main thread to handle OS signals."""
 
 
 class StoppableServer(Server):
-    """A server that says when everything is closed; its event loop may wait for threads then.
-
-    Attributes:
-        closed: set when the lifespan has shut down, or never started.
-        ended: set when the event loop has ended too.
-    """
+    """A server that the main thread stops while another thread runs it."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.closed = threading.Event()
-        self.ended = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_told = False
+        self._exit_code = 0
+        self._closed = threading.Event()  # the event loop may still wait for threads
+        self._ended = threading.Event()
+
+    def stop(self) -> int:
+        """Return the exit code when everything is closed, or when the event loop is blocked."""
+        if self._loop is None:
+            self.should_exit = True
+        else:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._begin_stop)
+            if not _wait(lambda: self._is_told or self._closed.is_set(), BLOCKED):
+                logger.error("Code blocks the event loop. The process ends without closing.")
+                return SHUTDOWN_FAILURE
+        _wait(self._closed.is_set)
+        self._ended.wait(PATIENCE)
+        return self._exit_code
+
+    def _begin_stop(self) -> None:
+        self._is_told = True
+        stop = getattr(self.lifespan, "stop", None)
+        if stop is None or self.lifespan.shutdown_event.is_set():  # its lifespan is over
+            self.should_exit = True
+        else:
+            stop.request()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        try:
+            await super().startup(sockets)
+        except BaseException:
+            self._closed.set()
+            raise
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         try:
             await super().shutdown(sockets)
+        except SystemExit:
+            self._exit_code = SHUTDOWN_FAILURE
+            raise
         finally:
-            self.closed.set()
+            self._closed.set()
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         try:
             super().run(sockets)
         finally:
-            self.closed.set()
-            self.ended.set()
+            self._closed.set()
+            self._ended.set()
+
+
+def _wait(condition: Callable[[], bool], seconds: float = math.inf) -> bool:
+    """Return whether *condition* comes true, waking up now and then.
+
+    An OS signal may arrive in another thread, and wakes the main thread from no lock.
+    """
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        threading.Event().wait(TICK)
+    return condition()
 
 
 class Switch:
@@ -79,16 +132,11 @@ class Switch:
                 sys.exit()
             self._server = server
 
-    def off(self) -> None:
-        """Stop the server, and return when everything is closed."""
+    def off(self) -> int:
+        """Stop the server, and return the exit code when everything is closed."""
         with self._lock:
             self._is_off = True
-            server = self._server
-        if server is not None:
-            server.should_exit = True
-            while not server.closed.wait(_TICK):
-                pass  # it wakes, because an OS signal may come to a thread that Python ignores
-            server.ended.wait(PATIENCE)
+        return 0 if self._server is None else self._server.stop()
 
 
 switch = Switch()
@@ -122,7 +170,7 @@ class DevelopmentServer:
         self.server_port: int = self._socket.getsockname()[1]
 
     def set_app(self, application: Application) -> None:
-        """Serve *application*; one request at a time where ``--nothreading`` asks for it."""
+        """Serve *application*, with ``--nothreading`` one request at a time."""
         threaded = isinstance(self, socketserver.ThreadingMixIn)
         self._application = application if threaded else OneAtATime(application)
 
@@ -148,7 +196,7 @@ class DevelopmentServer:
             self._socket.close()
         if not server.started:
             sys.exit(STARTUP_FAILURE)
-        if threading.current_thread() is threading.main_thread():
+        if in_main_thread():
             raise KeyboardInterrupt
 
 
