@@ -20,6 +20,7 @@ from django_asgi_lifespan import (
     LifespanError,
     ShutdownFailedError,
     StartupFailedError,
+    asgi_lifespan,
     asgi_shutdown,
     asgi_startup,
     resource,
@@ -342,6 +343,25 @@ async def test_a_hung_sync_receiver_is_abandoned_by_a_second_cancellation(calls:
     with pytest.raises(asyncio.CancelledError):
         await startup
     assert calls == ["pool closes"]
+    released.set()
+
+
+async def test_a_hung_sync_receiver_of_asgi_lifespan_is_left_to_itself(calls: Calls) -> None:
+    """Nothing is open yet that it could use."""
+    begun, released = threading.Event(), threading.Event()
+
+    def receiver(**_: Any) -> None:
+        begun.set()
+        released.wait(30)
+        calls.append("receiver ends")
+
+    asgi_lifespan.connect(receiver)
+    startup = asyncio.ensure_future(LifespanDriver(LifespanASGIHandler()).startup())
+    await asyncio.to_thread(begun.wait, 30)
+    startup.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await startup
+    assert calls == []
     released.set()
 
 

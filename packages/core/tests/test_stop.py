@@ -262,7 +262,9 @@ async def test_requests_that_begin_late_are_seen_to() -> None:
     stopping = asyncio.ensure_future(stop.run())
     await asyncio.sleep(0)
     assert server.journal == []
+    assert not stop.has_begun
     stop.receive(signal.SIGTERM)
+    assert stop.has_begun
     await asyncio.sleep(4)
     server.request("obeys the disconnect")
     await asyncio.sleep(5.3)

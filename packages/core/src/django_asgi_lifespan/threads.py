@@ -39,7 +39,7 @@ async def run_in_thread(function: Callable[[], T], *, name: str) -> T:
     view = current_view.get()
     given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     if view is not None:
-        view.on_abandon = functools.partial(_give_up, given_up)
+        view.on_abandon = functools.partial(given_up.set_result, None)
     try:
         return await _run(thread, function)
     except asyncio.CancelledError:
@@ -50,11 +50,6 @@ async def run_in_thread(function: Callable[[], T], *, name: str) -> T:
         raise
     finally:
         thread.end()
-
-
-def _give_up(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class InThread:
