@@ -65,6 +65,7 @@ def run(tmp_path: Path) -> Run:
 
 pytestmark = [
     pytest.mark.process,
+    pytest.mark.measured,
     pytest.mark.skipif(sys.platform == "win32", reason="sends the OS signals of POSIX"),
 ]
 
