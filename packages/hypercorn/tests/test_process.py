@@ -96,17 +96,25 @@ def test_more_os_signals_hasten_nothing(hypercorn: Start) -> None:
         assert lifespans(server) == [[*STARTED, *held(STOPPED, at="cache closing")]] * 2
 
 
+@both
 @pytest.mark.parametrize(
-    "stop", [to_group("SIGTERM"), to_group("SIGINT")], ids=["SIGTERM to all", "Ctrl+C"]
+    "stop",
+    [to_parent("SIGTERM"), to_group("SIGTERM"), to_parent("SIGINT"), to_group("SIGINT")],
+    ids=["SIGTERM", "SIGTERM to all", "SIGINT", "Ctrl+C"],
 )
-def test_stop_during_the_startup(hypercorn: Start, stop: Callable[[Process], None]) -> None:
-    """The startup runs to its end, and the shutdown follows, in every worker."""
-    with hypercorn("chain", "--workers", "2", CACHE_OPENING="held") as server:
-        server.wait_for("cache held", times=2)
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_stop_interrupts_the_startup(
+    hypercorn: Start, stop: Callable[[Process], None], workers: str
+) -> None:
+    """Every worker closes the resources that are open, and the log names the pending one."""
+    count = max(int(workers), 1)
+    with hypercorn("chain", "--workers", workers, CACHE_OPENING="held") as server:
+        server.wait_for("cache held", times=count)
         stop(server)
-        server.release("cache", times=2)
         assert server.wait() == 0
-        assert lifespans(server) == [[*held(STARTED, at="cache opening"), *STOPPED]] * 2
+        story = [*held(STARTED[:3], at="cache opening"), "cache cancelled", *STOPPED[4:]]
+        assert lifespans(server) == [story] * count
+        assert "The startup is interrupted, waiting for: cache" in server.output()
         assert TRACEBACK not in server.output()
 
 
@@ -266,7 +274,7 @@ def test_response_without_end_has_its_time(hypercorn: Start) -> None:
         assert server.wait() == 0
         closed = "stream closed with search in cache of pool"
         assert server.story() == [*STARTED, "stream open", closed, *STOPPED]
-        assert "Giving up connections with requests in flight: 1." in server.output()
+        assert "Giving up requests in flight: 1." in server.output()
         assert TRACEBACK not in server.output()
 
 

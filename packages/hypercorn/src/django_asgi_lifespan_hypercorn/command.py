@@ -10,6 +10,8 @@ from typing import Any, cast
 
 from hypercorn.__main__ import main as hypercorn_main
 
+from .stop import end_at_once
+
 __all__ = ("main",)
 
 _workers: list[SpawnProcess] = []
@@ -36,7 +38,14 @@ def _start(worker: SpawnProcess) -> tuple[Any, ...]:
     """Take note of a worker as it is pickled, which is how hypercorn starts one."""
     _workers[:] = [each for each in _workers if each.exitcode != 0]
     _workers.append(worker)
-    return cast("tuple[Any, ...]", object.__reduce_ex__(worker, 2))
+    state = cast("tuple[Any, ...]", object.__reduce_ex__(worker, 2))[2]
+    return _make, (), state
+
+
+def _make() -> SpawnProcess:
+    """Return the worker in its own process, which SIGTERM ends in order even while it imports."""
+    signal.signal(signal.SIGTERM, end_at_once)
+    return SpawnProcess.__new__(SpawnProcess)
 
 
 def _has_failed(worker: SpawnProcess) -> bool:

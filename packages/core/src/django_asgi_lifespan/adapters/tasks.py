@@ -62,7 +62,7 @@ def variables_on_stack(function: Callable[..., Any] | str) -> dict[str, Any] | N
     """
     for frame in _stack():
         code = frame.f_code
-        if code.co_name == function or code is getattr(function, "__code__", None):
+        if code.co_name == function or code == getattr(function, "__code__", None):
             return frame.f_locals
     return None
 
