@@ -1,4 +1,4 @@
-"""Which resource waits for which, without an event loop; and which resources it may ask for."""
+"""Which resource waits for which, without an event loop, and which resources it may ask for."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_circle_is_named_in_a_line(length: int) -> None:
 
 
 def declare(requirements: dict[str, list[str]], reads: dict[str, list[str]]) -> list[str]:
-    """Declare a resource for each name, which reads others by ``.get()``; return a journal."""
+    """Declare a resource for each name, which reads others by ``.get()``, and return a journal."""
     journal: list[str] = []
     declared: dict[str, Resource[str]] = {}
 

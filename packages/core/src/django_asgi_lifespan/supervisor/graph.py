@@ -65,7 +65,7 @@ def connect(
 
 
 def opened(node: NodeT) -> Iterator[NodeT]:
-    """Take note that *node* is open; yield the nodes that are ready to open now."""
+    """Take note that *node* is open, and yield the nodes that are ready to open now."""
     for dependant in node.dependants:
         dependant.unopened_requirements -= 1
         if not dependant.unopened_requirements:
@@ -85,7 +85,7 @@ def ready_to_close(begun: Sequence[NodeT]) -> list[NodeT]:
 
 
 def closed(node: NodeT) -> Iterator[NodeT]:
-    """Take note that *node* is closed; yield the nodes that are ready to close now."""
+    """Take note that *node* is closed, and yield the nodes that are ready to close now."""
     for required in reversed(node.requires):
         required.unclosed_dependants -= 1
         if not required.unclosed_dependants:

@@ -25,7 +25,7 @@ class Progress:
         is_starting: whether the startup goes on.
         is_ending: whether everything is to close, after a failure as well.
         cancellations: how often the task of the lifespan was cancelled.
-        shutdown_timeout: seconds for the whole shutdown; None sets no limit.
+        shutdown_timeout: seconds for the whole shutdown, or None for no limit.
         create_task: makes the task of a resource.
         is_eager: whether such a task begins at once.
     """
@@ -60,7 +60,7 @@ class Progress:
             self._waiter.set_result(None)
 
     async def changes(self) -> list[Any]:
-        """Return the tasks that changed since the last call; none where something else happened.
+        """Return the tasks that changed since the last call, or none where something else happened.
 
         In any case the loop turns before, so that a cancellation or a time limit can come.
 

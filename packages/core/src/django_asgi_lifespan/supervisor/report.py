@@ -74,7 +74,7 @@ class Report:
         A receiver's failure names the receiver, and is in the log already.
 
         Args:
-            is_reason: whether *error* explains the failure; else it is our own cancellation.
+            is_reason: whether *error* explains the failure. Else it is our own cancellation.
         """
         if isinstance(error, ReceiverError):
             self.failures.append(str(error))
@@ -93,7 +93,7 @@ class Report:
 
 
 def shorten(items: Sequence[str], *, remedy: str = "") -> Sequence[str]:
-    """Return *items*; of many the first ones, and how many there are besides."""
+    """Return *items*, or of many the first ones, and how many there are besides."""
     more = len(items) - _SHOWN
     return [*items[:_SHOWN], f"and {more:,} more{remedy}"] if more > 0 else items
 

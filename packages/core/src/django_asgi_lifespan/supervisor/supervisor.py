@@ -24,14 +24,14 @@ class Supervisor:
     """Starts resources on entry, stops them on exit: an async context manager to be used once.
 
     Nothing is left open by an entry that fails. Every resource whose opening was begun is closed
-    once, after those that require it, whatever the others do and however often the task is
+    once, after those that require it, no matter how the others end and however often the task is
     cancelled meanwhile.
 
     Args:
         lifespan: gets the values of the running resources.
         resources: each resource with those that it requires.
         receivers: they start after all the resources and stop before them.
-        startup_timeout, shutdown_timeout: seconds for each phase as a whole; None sets no limit.
+        startup_timeout, shutdown_timeout: seconds for each whole phase, or None for no limit.
         level: the logging level of the lines that tell the course of things.
 
     Raises:
@@ -65,8 +65,8 @@ class Supervisor:
         """Return when everything is open.
 
         Raises:
-            StartupFailedError: something did not start; what had started is stopped again.
-            asyncio.CancelledError: the task was cancelled; what had started is stopped again.
+            StartupFailedError: something did not start. All that had started is stopped.
+            asyncio.CancelledError: the task was cancelled. All that had started is stopped.
         """
         progress = self._progress
         since = progress.loop.time()
@@ -89,10 +89,10 @@ class Supervisor:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Return when everything is closed or abandoned; *exception* goes on its way.
+        """Return when everything is closed or abandoned. *exception* goes on its way.
 
         Raises:
-            ShutdownFailedError: names what did not stop as it should.
+            ShutdownFailedError: names the resources that did not stop as they should.
             asyncio.CancelledError: the task was cancelled meanwhile.
         """
         if isinstance(exception, GeneratorExit):  # the loop is gone: nothing can run any more
@@ -110,7 +110,7 @@ class Supervisor:
             raise ShutdownFailedError(self._report.summary())
 
     async def _start_stage(self, tasks: Sequence[ResourceTask]) -> None:
-        """Start *tasks*, each when all that it requires are open; return when all are.
+        """Start *tasks*, each when all that it requires are open. Return when all are.
 
         Return early when one does not open.
         """
@@ -130,7 +130,7 @@ class Supervisor:
                     self._progress.is_ending = True
 
     async def _stop(self) -> None:
-        """Stop whatever was begun, dependants before what they require."""
+        """Stop all that was begun, dependants before their requirements."""
         self._progress.is_ending = True
         for task in reversed(self._tasks):
             if task.state is State.OPENING and not task.cancelled:
@@ -141,9 +141,9 @@ class Supervisor:
         self._progress.limits.end_phase()
 
     async def _stop_stage(self, tasks: Sequence[ResourceTask]) -> None:
-        """Stop *tasks*, each when all that require it have ended; return when all have.
+        """Stop *tasks*, each when all that require it have ended. Return when all have.
 
-        A resource that died stays between those that require it and what it required itself.
+        A resource that died stays between its dependants and its own requirements.
         """
         begun = [task for task in reversed(tasks) if task.state is not State.WAITING]
         ready: list[ResourceTask] = graph.ready_to_close(begun)
@@ -161,7 +161,7 @@ class Supervisor:
                     ready += graph.closed(task)
 
     async def _changes(self) -> Sequence[ResourceTask]:
-        """Return the tasks that changed; none where the lifespan's own task was cancelled."""
+        """Return the tasks that changed, or none where the lifespan's own task was cancelled."""
         try:
             return await self._progress.changes()
         except asyncio.CancelledError as cancellation:

@@ -79,10 +79,10 @@ class ResourceTask(Node):
         state: where it stands.
         cancelled: whether the supervisor cancelled the code that opens or closes it.
         on_abandon: called when it is abandoned.
-        level: the logging level of its lines; None stands for that of the lifespan.
+        level: the logging level of its lines, or None for that of the lifespan.
     """
 
-    # What every task has. They make the start of thousands a tenth faster and their stop a fifth.
+    # Every task has these. They make the start of thousands a tenth faster and their stop a fifth.
     __slots__ = (
         "__dict__",
         "_close_request",
@@ -93,7 +93,7 @@ class ResourceTask(Node):
         "state",
     )
 
-    # What few have.
+    # Few tasks have these.
     cancelled = False
     level: int | None = None
     on_abandon: Callable[[], None] | None = None
@@ -151,7 +151,7 @@ class ResourceTask(Node):
         self._task = self._progress.create_task(self._open_wait_close(), name=self.resource.name)
 
     def close(self) -> None:
-        """Let the resource close; the progress learns when it has."""
+        """Let the resource close. The progress learns when it has."""
         if self.state in ENDED:
             self._progress.changed(self)
         self._request_close()
@@ -165,7 +165,7 @@ class ResourceTask(Node):
     def cancel_opening(self) -> None:
         """Cancel the code that opens it, because the lifespan ends.
 
-        A cancellation of the whole loop has reached that code already; Python 3.10 cannot tell.
+        A cancellation of the whole loop has reached that code already. Python 3.10 cannot tell.
         """
         if sys.version_info >= (3, 11) and self._progress.cancellations and self._task.cancelling():
             self.cancelled = True
@@ -236,7 +236,7 @@ class ResourceTask(Node):
         return request
 
     async def _survive(self, cancellation: asyncio.CancelledError) -> None:
-        """Return when the resource has to close; raise CancelledError when it died.
+        """Return when the resource has to close. Raise CancelledError when it died.
 
         A cancellation that reaches it at its yield while the lifespan is ending comes from the
         loop, which cancels all of its tasks at once, and must not upset the order: one is
@@ -304,7 +304,7 @@ class ResourceTask(Node):
         progress.changed(self)
 
     def _tell_how_it_ended(self) -> None:
-        """Log it once, and note what the server has to be told."""
+        """Log it once, and note the message for the server."""
         error = self._error
         if error is None and not self._troubles:
             self._tell("stopped in")
@@ -348,7 +348,7 @@ class ResourceTask(Node):
 
 
 async def _throw(generator: AsyncGenerator[Any], error: BaseException) -> bool | None:
-    """Raise *error* at the yield of *generator*; return whether it is swallowed there."""
+    """Raise *error* at the yield of *generator*, and return whether it is swallowed there."""
     manager = asynccontextmanager(lambda: generator)()
     return await manager.__aexit__(type(error), error, error.__traceback__)
 
