@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from project.settings import *  # noqa: F403
-from project.settings import INSTALLED_APPS
+from project.settings import ASGI_LIFESPAN, INSTALLED_APPS
 
 DEBUG = os.environ.get("DEBUG") != "no"
 INSTALLED_APPS = [*INSTALLED_APPS, *os.environ["MORE_APPS"].split(), "changing"]
@@ -13,3 +13,5 @@ STATIC_URL = "/static/"
 del LOGGING  # noqa: F821 - Django's own
 if "ASGI_APPLICATION" in os.environ:
     ASGI_APPLICATION = os.environ["ASGI_APPLICATION"]
+if "SHUTDOWN_TIMEOUT" in os.environ:
+    ASGI_LIFESPAN["SHUTDOWN_TIMEOUT"] = float(os.environ["SHUTDOWN_TIMEOUT"])

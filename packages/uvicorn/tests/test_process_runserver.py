@@ -321,3 +321,89 @@ def test_a_thread_that_never_ends_does_not_hold_up_the_stop(runserver: Start) ->
         server.stop("Ctrl+C")
         assert server.wait() == 0
         assert server.story() == [*STARTED, "request stuck", *STOPPED]
+
+
+HANGING = {
+    "in the event loop": "await asyncio.Event().wait()",
+    "in a thread": "await asyncio.to_thread(threading.Event().wait)",
+    "against its cancellation": "await deaf()",
+    "in a synchronous resource": "",
+    "as a blocked event loop": "threading.Event().wait()",
+}
+HANGS = """
+import asyncio, contextlib, threading
+from django_asgi_lifespan import resource
+from testkit import journal
+
+@resource
+async def supplier():
+    journal.write("supplier", "opening")
+    {body}
+    yield
+
+async def deaf():
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+"""
+HANGS_IN_A_THREAD = """
+import threading
+from django_asgi_lifespan import resource
+from testkit import journal
+
+@resource
+def supplier():
+    journal.write("supplier", "opening")
+    threading.Event().wait()
+    yield
+"""
+
+
+@pytest.mark.parametrize(
+    ("stop", "how"),
+    [
+        *(("Ctrl+C", how) for how in HANGING),
+        ("SIGTERM", "in the event loop"),
+        ("SIGTERM", "as a blocked event loop"),
+        ("a changed file", "in a thread"),
+        ("a changed file", "as a blocked event loop"),
+    ],
+)
+def test_a_startup_that_hangs_can_be_stopped(
+    runserver: Start, tmp_path: Path, how: str, stop: str
+) -> None:
+    """By the first OS signal or change, and everything that can be closed is closed."""
+    body = HANGING[how]
+    content = HANGS.replace("{body}", body) if body else HANGS_IN_A_THREAD
+    (tmp_path / "changing" / "lifespan.py").write_text(content)
+    with runserver(SHUTDOWN_TIMEOUT="1") as server:
+        server.wait_for("supplier opening")
+        if stop == "a changed file":
+            change(server, tmp_path, "")
+            server.wait_for("search open", times=1 if "blocked" in how else 2)
+            server.stop("Ctrl+C")
+            assert server.wait() == 0
+        else:
+            server.stop(stop)
+            assert server.wait() == (1 if "blocked" in how else 0)
+            assert "pool closed" in server.story() or "blocked" in how
+        assert TRACEBACK not in server.output()
+
+
+def test_a_startup_is_interrupted_without_the_reloader(runserver: Start) -> None:
+    """By the first Ctrl+C."""
+    with runserver("--noreload", CACHE_OPENING="stuck") as server:
+        server.wait_for("cache stuck")
+        server.stop("Ctrl+C")
+        assert server.wait() == 0
+        assert server.story() == [*STARTED[:3], "cache stuck", "cache cancelled", *STOPPED[4:]]
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGQUIT"])
+def test_other_os_signals_to_the_parent_close_as_well(runserver: Start, name: str) -> None:
+    """No child is left behind, as when a terminal is closed."""
+    with runserver() as server:
+        wait_until_watching(server)
+        server.stop(name)
+        assert server.wait() == 0
+        assert server.story() == [*STARTED, *STOPPED]
