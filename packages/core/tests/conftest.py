@@ -79,3 +79,9 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Any:
             monkeypatch.setattr(django_settings, name, value, raising=False)
 
     return Changeable()
+
+
+@pytest.fixture
+def journal() -> list[str]:
+    """The journal of a test: its resources write down when they open and close."""
+    return []
