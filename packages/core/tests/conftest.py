@@ -23,8 +23,8 @@ django_settings.configure(
 )
 django.setup()
 
-from django_asgi_lifespan import state  # noqa: E402
 from django_asgi_lifespan.adapters import discovery  # noqa: E402
+from django_asgi_lifespan.lifespans import lifespans  # noqa: E402
 from django_asgi_lifespan.resources import registry  # noqa: E402
 from django_asgi_lifespan.signals import (  # noqa: E402
     asgi_lifespan,
@@ -37,9 +37,6 @@ from virtual_clock import VirtualClockLoop, run  # noqa: E402
 hypothesis.settings.register_profile("default", deadline=None, max_examples=300)
 hypothesis.settings.register_profile("small", deadline=None, max_examples=50)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
-
-
-NEVER_BEGUN = state._why_none
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,11 +60,10 @@ def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(registry, "_declared", {})
     for signal in (asgi_lifespan, asgi_startup, asgi_stopping, asgi_shutdown):
         monkeypatch.setattr(signal, "receivers", [])
-    monkeypatch.setattr(state, "_begun", False)
-    monkeypatch.setattr(state, "_why_none", NEVER_BEGUN)
+    monkeypatch.setattr(lifespans, "absence", "never begun")
     yield
-    assert not state.running, "a lifespan is still running after the test"
-    assert not state._unfinished, "a lifespan was begun and not ended"
+    assert not lifespans.running, "a lifespan is still running after the test"
+    assert not lifespans.unfinished, "a lifespan was begun and not ended"
 
 
 @pytest.fixture

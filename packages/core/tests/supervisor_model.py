@@ -24,8 +24,8 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from django_asgi_lifespan.lifespans import Lifespan
 from django_asgi_lifespan.protocol import Message, speak_lifespan
-from django_asgi_lifespan.state import Lifespan
 from django_asgi_lifespan.supervisor import GRACE, Supervisor
 from virtual_clock import run
 

@@ -20,7 +20,8 @@ from django_asgi_lifespan import AdapterError, StartupFailedError, resource, run
 from django_asgi_lifespan.adapters import Adapter, discovery, is_held
 from django_asgi_lifespan.asgi import LifespanApplication, get_asgi_application
 from django_asgi_lifespan.driver import LifespanDriver
-from django_asgi_lifespan.state import announce_stopping, running
+from django_asgi_lifespan.lifespans import lifespans
+from django_asgi_lifespan.state import announce_stopping
 
 Write = Callable[..., list[str]]
 
@@ -250,9 +251,9 @@ async def test_a_lifespan_outside_of_a_handler_asks_the_adapters(write: Write) -
     """
     journal = write(HOOKS_WITH_A_CLASS)
     async with run_lifespan():
-        [outer] = running[asyncio.get_running_loop()]
+        [outer] = lifespans.running[asyncio.get_running_loop()]
         async with run_lifespan():
-            _, inner = running[asyncio.get_running_loop()]
+            _, inner = lifespans.running[asyncio.get_running_loop()]
             assert outer.is_adapted
             assert not inner.is_adapted
     assert journal == ["made", *["asked by a lifespan with receive: False"] * 2]
@@ -275,7 +276,7 @@ async def test_only_the_lifespan_of_the_server_is_told_of_its_stop(
     write(HOOKS_WITH_A_CLASS, package="shop_server")
     settings.ASGI_LIFESPAN = {"ADAPTERS": ["shop_server.hooks.ImaginaryAdapter"]}
     async with run_lifespan(), run_lifespan():
-        outer, inner = running[asyncio.get_running_loop()]
+        outer, inner = lifespans.running[asyncio.get_running_loop()]
         announce_stopping()
         assert outer.stopping.is_set()
         assert not inner.stopping.is_set()

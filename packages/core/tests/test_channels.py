@@ -194,6 +194,7 @@ def serve() -> Any:
     def write(line: str) -> None:
         print(f"journal: {line}", flush=True)  # noqa: T201
 
+    django_settings.ASGI_LIFESPAN = {"ADAPTERS": None}  # the one for uvicorn would close it first
     application, django_settings.ROOT_URLCONF = make_application(write, asgi.get_asgi_application)
 
     async def watched(scope: Any, receive: Any, send: Any) -> None:

@@ -61,7 +61,7 @@ async def test_it_works_behind_a_function_that_forwards() -> None:
 
 
 async def test_once_everything_runs_requests_pass_the_gate_unseen() -> None:
-    """Not before the first request, not beside another lifespan that starts, not after the end."""
+    """Not before the first request, not beside another lifespan, not after the end."""
     handler = LifespanASGIHandler()
     seen = []
 
@@ -87,9 +87,10 @@ async def test_once_everything_runs_requests_pass_the_gate_unseen() -> None:
         await ask()
         await second.shutdown()
         seen.append(handler._gate.is_open)
+        await ask()
         await first.shutdown()
         seen.append(handler._gate.is_open)
-    assert seen == [False, False, True, False, True, False, False]
+    assert seen == [False, False, True, False, False, False, True, False]
 
 
 async def test_requests_of_a_loop_without_a_lifespan_get_an_empty_state() -> None:

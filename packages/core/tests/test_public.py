@@ -68,6 +68,7 @@ def test_what_is_not_used_is_not_loaded() -> None:
             "errors",
             "gate",
             "handler",
+            "lifespans",
             "resources",
             "state",
         )

@@ -18,10 +18,10 @@ from django_asgi_lifespan import (
     asgi_startup,
     get_state,
     resource,
-    state,
 )
 from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler
+from django_asgi_lifespan.lifespans import Lifespan
 from virtual_clock import VirtualClockLoop
 
 
@@ -363,7 +363,7 @@ async def test_receivers_get_from_their_own_lifespan() -> None:
 
 async def test_a_resource_that_died_before_the_state_is_filled_is_not_in_it() -> None:
     """Its death fails the startup."""
-    lifespan = state.Lifespan()
+    lifespan = Lifespan()
     lifespan.resources = [declare("a"), declare("b")]
     lifespan.values[lifespan.resources[1]] = "value of b"
     lifespan.fill_state()

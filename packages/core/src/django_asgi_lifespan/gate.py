@@ -9,13 +9,12 @@ import weakref
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from . import state
+from .lifespans import answering, lifespans
 
 if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when one begins
-    from .project import ProjectLifespan
+    from .lifespans import Lifespan, Phase
     from .protocol import Application, Receive, Scope, Send
-    from .sockets import OpenSockets
-    from .state import Lifespan
+    from .websockets import OpenWebSockets
 
 __all__ = ("LifespanGate",)
 
@@ -27,40 +26,46 @@ class LifespanGate:
 
     Attributes:
         is_open: HTTP requests need nothing from here: every lifespan of the application that was
-            begun is running, and the server puts a ``state`` into each request itself.
+            begun is running, no event loop has several, and the server puts a ``state`` into each
+            request itself.
     """
 
     def __init__(self) -> None:
         self.is_open = False
-        self._latest: ProjectLifespan | None = None
-        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ProjectLifespan] = (
+        self._begun: dict[asyncio.AbstractEventLoop, list[Lifespan]] = {}
+        self._outcomes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Phase] = (
             weakref.WeakKeyDictionary()
         )
+        self._latest: Lifespan | Phase | None = None
         self._warned = False
+        lifespans.gates.add(self)
 
     @functools.cached_property
-    def _sockets(self) -> OpenSockets:
-        from .sockets import OpenSockets
+    def _websockets(self) -> OpenWebSockets:
+        from .websockets import OpenWebSockets
 
-        return OpenSockets()
+        return OpenWebSockets()
 
     async def serve(
         self, outermost: Any, application: Application, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Serve one scope: ``lifespan`` for *outermost* here, what is admitted by *application*."""
+        """Serve one scope: ``lifespan`` for *outermost* here, others by *application*."""
         if scope["type"] == "lifespan":
             loop = _find_loop()
             if loop is None:
                 await _fail_without_asyncio(receive, send)
             else:
                 await self._run_lifespan(loop, outermost, scope, receive, send)
-        elif await self._admits(scope, receive, send):
+        elif self.is_closed_to(scope):
+            await _refuse(scope, receive, send)
+        else:
+            self.prepare(scope)
             if scope["type"] == "websocket":
-                socket = self._sockets.add(receive, send)
+                socket = self._websockets.add(receive, send)
                 try:
                     await application(scope, socket.receive, socket.send)
                 finally:
-                    self._sockets.remove(socket)
+                    self._websockets.remove(socket)
             else:
                 await application(scope, receive, send)
 
@@ -72,56 +77,103 @@ class LifespanGate:
         receive: Receive,
         send: Send,
     ) -> None:
-        from .project import ProjectLifespan
+        from .lifespan import ProjectLifespan
         from .protocol import speak_lifespan
 
         adapters = ExitStack()
-        lifespan = ProjectLifespan(
+        project = ProjectLifespan(
             scope,
             adapters=adapters,
             application=outermost,
             receive=receive,
-            close_websockets=self._sockets.close,
+            close_websockets=self._websockets.close,
         )
-        self._latest = self._by_loop[loop] = lifespan
-        self.is_open = False
+        self._add(loop, project.lifespan)
         try:
             with adapters:
-                await speak_lifespan(receive, send, lifespan)
+                await speak_lifespan(receive, send, project)
         finally:
-            self.is_open = False
+            self._remove(loop, project.lifespan)
 
-    async def _admits(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Return whether the request may be served, with a ``state`` in its scope; else answer it.
+    def _add(self, loop: asyncio.AbstractEventLoop, lifespan: Lifespan) -> None:
+        self.is_open = False
+        self._begun.setdefault(loop, []).append(lifespan)
+        self._latest = lifespan
 
-        It may not while the lifespan is starting, or after one that failed to start, whatever the
-        server makes of the failure: several serve all the same.
+    def _remove(self, loop: asyncio.AbstractEventLoop, lifespan: Lifespan) -> None:
+        """Keep of a lifespan that has ended only how it ended."""
+        self.is_open = False
+        self._begun[loop].remove(lifespan)
+        if not self._begun[loop]:
+            del self._begun[loop]
+        self._outcomes[loop] = lifespan.phase
+        if self._latest is lifespan:
+            self._latest = lifespan.phase
+
+    def is_closed_to(self, scope: Scope) -> bool:
+        """Return whether a request must not be served.
+
+        It must not while the lifespan is starting, or after one that failed to start, whatever
+        the server makes of the failure: several serve all the same. From the notice of the stop
+        on, open WebSockets are being closed, and nobody would tell a new one.
         """
-        loop = asyncio.get_running_loop()
-        latest = self._by_loop.get(loop, self._latest)
-        if latest is None:
-            self._warn_once()
-        elif _is_closed(latest.lifespan, scope["type"]):
-            await _refuse(scope, receive, send)
+        if scope["type"] not in ("http", "websocket"):
             return False
+        loop = asyncio.get_running_loop()
+        latest: Lifespan | Phase | None
+        if loop in self._begun:
+            latest = self._lifespan_of(loop, scope)
+        elif loop in self._outcomes:
+            latest = self._outcomes[loop]
+        else:
+            latest = self._latest
+        if latest is None or isinstance(latest, str):
+            return latest == "failed"
+        if scope["type"] == "websocket" and latest.stopping.is_set():
+            return latest.phase != "stopped"
+        return latest.phase in ("starting", "failed")
+
+    def prepare(self, scope: Scope) -> None:
+        """Put a ``state`` into the scope of a request where the server did not.
+
+        Where the event loop has several lifespans, let the one of the request answer it.
+        """
+        if self._latest is None:
+            self._warn_once()
+        loop = asyncio.get_running_loop()
         if "state" not in scope:
-            running = state.running.get(loop)
-            scope["state"] = running[-1].state.copy() if running else {}
-        elif latest is not None:
-            self.is_open = all(
-                begun.lifespan.phase == "running" for begun in self._by_loop.values()
-            )
-        return True
+            lifespan = self._lifespan_of(loop, scope)
+            scope["state"] = lifespan.state.copy() if lifespan else {}
+        else:
+            self.is_open = self._needs_no_look()
+        if len(lifespans.running.get(loop, ())) > 1:
+            answering.set(self._lifespan_of(loop, scope))
+
+    def _lifespan_of(self, loop: asyncio.AbstractEventLoop, scope: Scope) -> Lifespan | None:
+        """Return the lifespan of a request: of several, the one whose objects its state holds."""
+        here = self._begun.get(loop) or lifespans.running.get(loop) or ()
+        state = scope.get("state", {})
+        fitting = [each for each in here if len(here) == 1 or each.is_in(state)]
+        return max(fitting or here, key=_fullest_running_newest, default=None)
+
+    def _needs_no_look(self) -> bool:
+        begun = [lifespan for here in self._begun.values() for lifespan in here]
+        return (
+            bool(begun)
+            and all(lifespan.phase == "running" for lifespan in begun)
+            and all(outcome != "failed" for outcome in self._outcomes.values())
+            and all(len(here) == 1 for here in lifespans.running.values())
+        )
 
     def _warn_once(self) -> None:
         """Say once that the server has started no lifespan, if anything was to be started.
 
         Where another application of this process has one, this one stands behind it.
         """
-        if self._warned or state.was_begun():
+        if self._warned or lifespans.was_begun():
             return
         self._warned = True
-        from .project import registered
+        from .lifespan import registered
 
         what = registered()
         if what:
@@ -133,15 +185,8 @@ class LifespanGate:
             )
 
 
-def _is_closed(lifespan: Lifespan, scope_type: str) -> bool:
-    """Return whether *lifespan* keeps requests of this type out.
-
-    From the notice of the stop on, open WebSockets are being closed, and nobody would tell a new
-    one.
-    """
-    if scope_type == "websocket" and lifespan.stopping.is_set():
-        return lifespan.phase != "stopped"
-    return scope_type in ("http", "websocket") and lifespan.phase in ("starting", "failed")
+def _fullest_running_newest(lifespan: Lifespan) -> tuple[int, bool, int]:
+    return len(lifespan.state), lifespan.phase == "running", lifespan.number
 
 
 def _find_loop() -> asyncio.AbstractEventLoop | None:

@@ -12,7 +12,7 @@ from typing import Any
 from django.dispatch import Signal
 
 from .errors import MissingScopeStateError
-from .project import ProjectLifespan
+from .lifespan import ProjectLifespan
 from .protocol import Scope
 from .signals import CompatAsyncSignal, LifespanSender, asgi_shutdown, call, live_receivers
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from .errors import LifespanFailedError
-from .project import ProjectLifespan
+from .lifespan import ProjectLifespan
 
 __all__ = ("RunningLifespan", "run_lifespan", "run_lifespan_sync")
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 from asgiref.sync import sync_to_async
 from django.db import connections
 
-from .state import current_view
+from .lifespans import current_view
 
 __all__ = ("InThread", "run_in_thread", "uncancel")
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from django_asgi_lifespan.state import Lifespan
+from django_asgi_lifespan.lifespans import Lifespan
 
 from .limits import Limits
 from .report import Report

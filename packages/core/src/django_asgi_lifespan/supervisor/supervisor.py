@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from django_asgi_lifespan.errors import ShutdownFailedError, StartupFailedError
-from django_asgi_lifespan.state import Lifespan
+from django_asgi_lifespan.lifespans import Lifespan
 
 from . import graph
 from .limits import GRACE

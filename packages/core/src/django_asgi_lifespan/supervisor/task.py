@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from django_asgi_lifespan.errors import describe
-from django_asgi_lifespan.state import Lifespan, current_view
+from django_asgi_lifespan.lifespans import Lifespan, current_view
 from django_asgi_lifespan.threads import uncancel
 
 from .graph import Node

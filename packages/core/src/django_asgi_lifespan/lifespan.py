@@ -13,6 +13,7 @@ from typing import Any
 from .adapters.discovery import enter_lifespan
 from .conf import lifespan_settings
 from .errors import ReceiverError, StartupFailedError, describe
+from .lifespans import Lifespan, no_websockets
 from .protocol import Receive, Scope
 from .resources import Manager, discover, registry
 from .signals import (
@@ -24,7 +25,6 @@ from .signals import (
     send_shutdown,
     send_startup,
 )
-from .state import Lifespan, no_websockets
 from .supervisor import Supervisor
 
 __all__ = ("ProjectLifespan", "registered")
@@ -94,7 +94,7 @@ class ProjectLifespan:
         Raises:
             ShutdownFailedError: something failed; everything had its turn all the same.
         """
-        self.lifespan.phase = "stopping"
+        self.lifespan.begin_stop()
         try:
             await self._supervisor.__aexit__(exception_type, exception, traceback)
         finally:

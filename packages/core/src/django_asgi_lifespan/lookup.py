@@ -1,0 +1,136 @@
+"""Which lifespan answers the code that asks, and the explanation where none does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import ResourceUnavailableError
+from .lifespans import Lifespan, answering, current_view, lifespans
+
+if TYPE_CHECKING:
+    from .lifespans import Named
+
+__all__ = ("find", "find_lifespan", "find_state")
+
+REASONS = {
+    "never begun": (
+        "no lifespan ran in this process. Either the server does not start one (WSGI, Daphne "
+        "without its adapter, Django's own runserver and test client do not, nor does uvicorn "
+        "with --lifespan off), or its application is not made by "
+        "django_asgi_lifespan.asgi.get_asgi_application()."
+    ),
+    "failed": "the lifespan failed to start: {failure}",
+    "ended": "the lifespan has ended, and everything that it had opened is closed.",
+    "forked": (
+        "this process was forked from the one in which the lifespan runs, whose objects work "
+        "only there. Start a lifespan in this process: with run_lifespan_sync()."
+    ),
+    "several": (
+        "{number} lifespans run in this process and this thread belongs to none: {lifespans}. "
+        "Ask in async code, and pass the value on."
+    ),
+    "starting": (
+        "the lifespan is still starting. What a resource needs at its start belongs in its "
+        "requires=[...]; everything else runs after the startup."
+    ),
+    "elsewhere": (
+        "the lifespan runs in another event loop, and what was opened there works only "
+        "there. Ask in that loop: in an async view, or by async_to_sync in a sync view."
+    ),
+    "unfilled": (
+        "it is filled when every resource has started. "
+        "Inside a resource, name the others in requires=[...] and call .get() on them."
+    ),
+    "not required": (
+        "{other}, which does not require it, so it may not have started or may have stopped. "
+        "Declare it: @resource(requires=[{name}]) on {other}."
+    ),
+    "died": "it died while it was running ({death}).",
+    "stopped": "it is stopped already, because the lifespan is ending.",
+    "declared late": (
+        "it was declared after the startup of this lifespan had begun. Import the module "
+        "that declares it from the lifespan.py of an installed Django app."
+    ),
+}
+"""Why something is not available, each with its remedy."""
+
+
+def find(resource: Named) -> Any:
+    """Return the value of *resource*, or raise a ResourceUnavailableError that says why not."""
+    name = resource.name
+    view = current_view.get()
+    if view is not None and not view.may_get(resource):
+        other = view.resource.name
+        reason = REASONS["not required"].format(name=name, other=other)
+        raise ResourceUnavailableError(f"{name} is not available inside {reason}")
+    lifespan = find_lifespan(name)
+    try:
+        return lifespan.values[resource]
+    except KeyError:
+        pass
+    if resource in lifespan.died:
+        reason = REASONS["died"].format(death=lifespan.died[resource])
+    else:
+        reason = REASONS["stopped" if resource in lifespan.resources else "declared late"]
+    raise ResourceUnavailableError(f"{name} is not available: {reason}")
+
+
+def find_state() -> dict[str, Any]:
+    """Return the state of the lifespan that answers here, or raise a ResourceUnavailableError."""
+    lifespan = find_lifespan("The state")
+    if not lifespan.state_filled:
+        raise ResourceUnavailableError(f"The state is not available yet: {REASONS['unfilled']}")
+    return lifespan.state
+
+
+def find_lifespan(asked_for: str) -> Lifespan:
+    """Return the lifespan that answers here.
+
+    In this order: the one whose resource asks; the one of the block or of the request that asks;
+    the one of the running event loop. In sync code: the one of the event loop that called it; the
+    only one of the process.
+
+    Raises:
+        ResourceUnavailableError: there is none; the message says why *asked_for* is not available.
+    """
+    view = current_view.get()
+    if view is not None:
+        return view.lifespan
+    loop = asyncio._get_running_loop()  # documented for event loops; it never raises
+    if loop is None:
+        lifespan = lifespans.of_sync_code()
+        if lifespan is not None:
+            return lifespan
+    else:
+        answer = answering.get()
+        if answer is not None and answer.phase != "stopped" and answer.loop is loop:
+            return answer
+    candidates = _candidates(loop)
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates and loop is not None:
+        # Of those in one loop, a server's comes first: others have a block, and are found by it.
+        return next((each for each in reversed(candidates) if each.receive), candidates[-1])
+    reason = _absence(candidates, loop)
+    raise ResourceUnavailableError(f"{asked_for} is not available: {reason}")
+
+
+def _candidates(loop: asyncio.AbstractEventLoop | None) -> Sequence[Lifespan]:
+    running = lifespans.running
+    if loop is not None:
+        return running.get(loop, ())
+    return [lifespan for here in running.values() for lifespan in here]
+
+
+def _absence(candidates: Sequence[Lifespan], loop: asyncio.AbstractEventLoop | None) -> str:
+    """Say why no lifespan answers here."""
+    if candidates:
+        names = ", ".join(map(str, candidates))
+        return REASONS["several"].format(number=len(candidates), lifespans=names)
+    if any(loop in (None, lifespan.loop) for lifespan in lifespans.unfinished):
+        return REASONS["starting"]
+    if lifespans.running:
+        return REASONS["elsewhere"]
+    return REASONS[lifespans.absence].format(failure=lifespans.failure)
