@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -15,6 +14,7 @@ from .conf import lifespan_settings
 from .errors import ReceiverError, StartupFailedError, describe
 from .lifespans import Lifespan, no_websockets
 from .protocol import Receive, Scope
+from .receivers import SignalReceivers
 from .resources import Manager, discover, registry
 from .signals import (
     asgi_lifespan,
@@ -22,7 +22,6 @@ from .signals import (
     asgi_startup,
     asgi_stopping,
     count_receivers,
-    send_shutdown,
     send_startup,
 )
 from .supervisor import Supervisor
@@ -44,11 +43,11 @@ class ProjectLifespan:
 
     Args:
         scope: the lifespan scope. Its ``state``, made if there is none, mirrors ours after the
-            startup; what others put there before that is taken over.
+            startup. Keys that others put there before are taken over.
         adapters: gets the context managers of the adapters at the startup. The caller closes it
             when the server has the answer to the shutdown. Without it, no adapter is asked.
-        application: what functions that take the application get.
-        receive: the callable that the server passed with the scope; None without a server.
+        application: is passed to resource functions that take the application.
+        receive: the callable that the server passed with the scope, or None without a server.
         close_websockets: awaited at the shutdown, after the notice of it and before anything is
             stopped.
     """
@@ -72,7 +71,7 @@ class ProjectLifespan:
         """Start everything, and return the state.
 
         Raises:
-            StartupFailedError: something failed; nothing is left open.
+            StartupFailedError: something failed, and nothing is left open.
         """
         self.lifespan.begin()
         try:
@@ -92,7 +91,7 @@ class ProjectLifespan:
         """Stop everything.
 
         Raises:
-            ShutdownFailedError: something failed; everything had its turn all the same.
+            ShutdownFailedError: something failed, but everything had its turn all the same.
         """
         self.lifespan.begin_stop()
         try:
@@ -120,7 +119,7 @@ class ProjectLifespan:
             self._supervisor = Supervisor(
                 self.lifespan,
                 resources,
-                receivers=_Announcement(self.lifespan, self._scope),
+                receivers=SignalReceivers(self.lifespan, self._scope),
                 startup_timeout=settings.startup_timeout,
                 shutdown_timeout=settings.shutdown_timeout,
                 level=logging.INFO if resources or registered() else logging.DEBUG,
@@ -133,55 +132,3 @@ class ProjectLifespan:
             logger.error("The lifespan cannot start: %s", describe(error), exc_info=error)
             raise StartupFailedError(describe(error)) from error
         await self._supervisor.__aenter__()
-
-
-class _Announcement:
-    """The Django signals, as what starts after all the resources and stops before them.
-
-    So the receivers of all run in tasks that the supervisor can cancel and abandon when one of
-    them hangs, as it does with resources.
-    """
-
-    name = "the signal receivers"
-    startup_timeout = None
-    shutdown_timeout = None
-
-    def __init__(self, lifespan: Lifespan, scope: Scope) -> None:
-        self._lifespan = lifespan
-        self._arguments: dict[str, Any] = {"scope": scope, "state": lifespan.state}
-        self._notice: asyncio.Task[None] | None = None
-
-    async def open(self) -> AsyncGenerator[None]:
-        state, mirror = self._lifespan.state, self._arguments["scope"]["state"]
-        before = dict(mirror)
-        self._lifespan.fill_state()
-        await send_startup(asgi_startup, **self._arguments)
-        for key, value in mirror.items():  # those that receivers put there
-            if key not in state or (key in before and before[key] is not value):
-                state[key] = value
-        mirror.update(state)
-        self._context = contextvars.copy_context()
-        self._lifespan.announce_stopping = self._announce_stopping
-        yield
-        failures: list[str] = []
-        for step in (self._notify, self._lifespan.close_websockets, self._say_goodbye):
-            try:
-                await step()
-            except ReceiverError as error:
-                failures.append(str(error))
-        if failures:
-            raise ReceiverError("; ".join(failures))
-
-    def _announce_stopping(self) -> asyncio.Task[None]:
-        """Wake those who wait for the stop, and begin to call the receivers, once."""
-        if self._notice is None:
-            self._lifespan.stopping.set()
-            notice = send_shutdown(asgi_stopping, **self._arguments)
-            self._notice = self._context.run(asyncio.ensure_future, notice)
-        return self._notice
-
-    async def _notify(self) -> None:
-        await self._announce_stopping()
-
-    async def _say_goodbye(self) -> None:
-        await send_shutdown(asgi_shutdown, **self._arguments)

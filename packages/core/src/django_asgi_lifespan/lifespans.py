@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         def merged(self) -> bool: ...
 
     class View(Protocol):
-        """What code that runs on behalf of one resource may ask for.
+        """The view that the code of one resource has of its lifespan.
 
         Attributes:
             on_abandon: called when nobody waits for the resource any more.
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
             ...
 
     class Gate(Protocol):
-        """What lets requests pass without a look at them while it is open."""
+        """A gate lets requests pass without a look at them while it is open."""
 
         is_open: bool
 
@@ -74,7 +74,7 @@ class Lifespan:
     """One lifespan: its phase, its state, and the values of its resources while they run.
 
     Attributes:
-        receive: the callable that the server passed with the lifespan scope; None without a server.
+        receive: the callable that the server passed with the scope, or None without a server.
         is_adapted: whether the adapter of a server was entered for it.
         number: a newer lifespan has a higher one.
     """
@@ -112,7 +112,7 @@ class Lifespan:
         lifespans.add(self)
 
     def fill_state(self) -> None:
-        """Put what the resources yielded into the state; of two that want one key the first wins.
+        """Put the values of the resources into the state. Of two that want one key the first wins.
 
         The value of a resource goes there under its name, a mapping to be merged key by key.
         """
@@ -151,7 +151,7 @@ class Lifespan:
         self._phase = "stopping"
 
     def end(self, failure: str = "") -> None:
-        """Withdraw this lifespan; *failure* says why it never ran."""
+        """Withdraw this lifespan. *failure* says why it never ran."""
         self._phase = "failed" if failure else "stopped"
         self.values.clear()
         lifespans.remove(self, failure)

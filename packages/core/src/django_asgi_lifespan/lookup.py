@@ -88,17 +88,17 @@ def find_state() -> dict[str, Any]:
 def find_lifespan(asked_for: str) -> Lifespan:
     """Return the lifespan that answers here.
 
-    In this order: the one whose resource asks; the one of the block or of the request that asks;
-    the one of the running event loop. In sync code: the one of the event loop that called it; the
-    only one of the process.
+    The order is: the one whose resource asks, the one of the block or of the request that asks,
+    the one of the running event loop. In sync code it is the one of the event loop that called the
+    code, or else the only one of the process.
 
     Raises:
-        ResourceUnavailableError: there is none; the message says why *asked_for* is not available.
+        ResourceUnavailableError: there is none. The message says why *asked_for* is not available.
     """
     view = current_view.get()
     if view is not None:
         return view.lifespan
-    loop = asyncio._get_running_loop()  # documented for event loops; it never raises
+    loop = asyncio._get_running_loop()  # documented for event loops, and never raises
     if loop is None:
         lifespan = lifespans.of_sync_code()
         if lifespan is not None:
