@@ -16,17 +16,8 @@ import textwrap
 
 import pytest
 
-from supervisor_model import (
-    ERRORS,
-    Act,
-    Anchor,
-    Cancellation,
-    OnCancel,
-    Plan,
-    Scenario,
-    World,
-    play,
-)
+from supervisor_model.scenario import ERRORS, Act, Anchor, Cancellation, OnCancel, Plan, Scenario
+from supervisor_model.world import World, play
 
 PHASES = ("opening", "running", "closing")
 OUTCOMES = ("succeeds", "raises", "leaves", "hangs")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor_model import (
+from supervisor_model.rules import violations
+from supervisor_model.scenario import (
     ERRORS,
     HAS_GROUPS,
     TASK_FACTORIES,
@@ -21,10 +22,8 @@ from supervisor_model import (
     OnCancel,
     Plan,
     Scenario,
-    World,
-    play,
-    violations,
 )
+from supervisor_model.world import World, play
 
 # anyio makes the coroutine of a child and drops it if the child is cancelled before its first step.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine '_Opening._crash' was never awaited")

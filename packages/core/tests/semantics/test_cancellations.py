@@ -15,7 +15,7 @@ from django_asgi_lifespan import ShutdownFailedError, StartupFailedError, resour
 from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler
 from semantics.helpers import Journal, declare
-from supervisor_model import plain_tasks
+from supervisor_model.scenario import plain_tasks
 from virtual_clock import VirtualClockLoop
 
 
