@@ -1,4 +1,4 @@
-"""The README shows the code that runs."""
+"""The README and the pages beside it show the code that runs."""
 
 import ast
 import pkgutil
@@ -7,10 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from django_asgi_lifespan.conf import LifespanSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = ["README.md", "docs/guide.md", "docs/adapters.md"]
+PAGES += [
+    f"packages/{server}/README.md" for server in ("daphne", "granian", "hypercorn", "uvicorn")
+]
+if sys.platform != "win32":  # where gunicorn cannot be imported
+    PAGES.append("packages/gunicorn/README.md")
 
 
 def test_the_quickstart_is_that_of_the_tested_files() -> None:
@@ -21,19 +29,20 @@ def test_the_quickstart_is_that_of_the_tested_files() -> None:
         assert text == (ROOT / name).read_text(), name
 
 
-def test_what_the_guide_shows_can_be_imported() -> None:
-    """Each block is Python, and the names that it takes from the package are there."""
-    guide = (ROOT / "docs" / "guide.md").read_text()
-    imported: set[str] = set()
-    for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL):
-        compile(block, "guide.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+@pytest.mark.parametrize("page", PAGES)
+def test_the_names_that_a_page_shows_can_be_imported(page: str) -> None:
+    """Each block is Python, and so is each address of a name of ours: those in the text, too."""
+    text = (ROOT / page).read_text()
+    addresses = set(re.findall(r"\bdjango_asgi_lifespan(?:_[a-z]+)?(?:\.\w+)*\b(?!/)", text))
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        compile(block, page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         for module, names in re.findall(
             r"^from (django_asgi_lifespan\S*) import (.*)$", block, re.MULTILINE
         ):
-            imported |= {f"{module}.{name.strip()}" for name in names.split(",")}
-    assert imported
-    for name in imported:
-        assert pkgutil.resolve_name(name)
+            addresses |= {f"{module}.{name.strip()}" for name in names.split(",")}
+    assert addresses
+    for address in addresses:
+        assert pkgutil.resolve_name(address)
 
 
 def test_the_settings_are_shown_with_their_defaults() -> None:

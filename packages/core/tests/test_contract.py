@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from importlib import import_module, resources
+from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 from unittest import mock
@@ -103,37 +103,6 @@ def python(script: str, folder: Path) -> list[str]:
 
 
 # Names
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "asgi.get_asgi_application",
-        "asgi.django",
-        "compat.CompatAsyncSignal",
-        "dispatcher.LifespanEventDispatcher",
-        "errors.BaseLifespanHandlerError",
-        "errors.MissingScopeStateError",
-        "events.LifespanSender",
-        "events.send_lifespan_signal_collecting_contexts",
-        "events.send_lifespan_signal_compat",
-        "handler.LifespanASGIHandler",
-        "middleware.AsyncMiddleware",
-        "middleware.LifespanStateMiddleware",
-        "register.LifespanContextManagerSignalWrapper",
-        "register.register_lifespan_manager",
-        "signals.asgi_lifespan",
-        "signals.asgi_shutdown",
-        "signals.asgi_startup",
-        "testing.LifespanAwareAsyncClient",
-        "types.LifespanManager",
-        "types.State",
-    ],
-)
-def test_a_name_of_0_5_is_where_it_was(name: str) -> None:
-    """Every module of 0.5 has its public names."""
-    module, attribute = name.split(".")
-    assert hasattr(import_module(f"django_asgi_lifespan.{module}"), attribute)
 
 
 def test_the_package_tells_its_version_and_that_it_is_typed() -> None:

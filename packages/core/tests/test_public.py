@@ -1,4 +1,4 @@
-"""The public names of the package."""
+"""The public names of the package, and the address of each."""
 
 from __future__ import annotations
 
@@ -20,6 +20,138 @@ MODULES = [
     for module in pkgutil.walk_packages(django_asgi_lifespan.__path__, "django_asgi_lifespan.")
 ]
 OFFERING = [django_asgi_lifespan, adapters]
+
+OFFERED = {
+    "django_asgi_lifespan": (
+        "AdapterError",
+        "LifespanError",
+        "LifespanFailedError",
+        "LifespanProtocolError",
+        "LifespanUnsupportedError",
+        "ReceiverError",
+        "Resource",
+        "ResourceDeclarationError",
+        "ResourceUnavailableError",
+        "ShutdownFailedError",
+        "StartupFailedError",
+        "asgi_lifespan",
+        "asgi_shutdown",
+        "asgi_startup",
+        "asgi_stopping",
+        "get_state",
+        "mounted_application",
+        "resource",
+        "run_lifespan",
+        "run_lifespan_sync",
+        "stopping",
+    ),
+    "django_asgi_lifespan.adapters": (
+        "DRAIN_SHARE",
+        "SHUTDOWN_FAILURE",
+        "STARTUP_FAILURE",
+        "AdaptedLifespan",
+        "Adapter",
+        "Application",
+        "Call",
+        "Deadlines",
+        "LifespanDriver",
+        "Message",
+        "Receive",
+        "Scope",
+        "Send",
+        "Server",
+        "Stop",
+        "calls",
+        "exit_despite_threads",
+        "get_asgi_application",
+        "handle_os_signals",
+        "hold",
+        "ignore_os_signals_at_exit",
+        "in_main_thread",
+        "is_held",
+        "lifespan_settings",
+        "run_with_reloader",
+        "speak_lifespan",
+        "stop_signals",
+        "variables_on_stack",
+        "watch_supervisor",
+    ),
+}
+"""The names in the ``__all__`` of the two packages that projects and adapters import from."""
+
+ELSEWHERE = {
+    "django_asgi_lifespan": ("__version__",),
+    "django_asgi_lifespan.asgi": ("LifespanApplication", "get_asgi_application"),
+    "django_asgi_lifespan.driver": ("LifespanDriver",),
+    "django_asgi_lifespan.handler": ("LifespanASGIHandler",),
+    "django_asgi_lifespan.signals": (
+        "asgi_lifespan",
+        "asgi_shutdown",
+        "asgi_startup",
+        "asgi_stopping",
+    ),
+    "django_asgi_lifespan.state": (
+        "announce_stopping",
+        "close_websockets",
+        "get_state",
+        "stopping",
+    ),
+    "django_asgi_lifespan.testing": ("LifespanAwareAsyncClient",),
+}
+"""The other names that the documentation has people import, or that adapters of 1.0 import."""
+
+OF_0_5 = (
+    "asgi.get_asgi_application",
+    "asgi.django",
+    "compat.CompatAsyncSignal",
+    "dispatcher.LifespanEventDispatcher",
+    "errors.BaseLifespanHandlerError",
+    "errors.MissingScopeStateError",
+    "events.LifespanSender",
+    "events.send_lifespan_signal_collecting_contexts",
+    "events.send_lifespan_signal_compat",
+    "handler.LifespanASGIHandler",
+    "middleware.AsyncMiddleware",
+    "middleware.LifespanStateMiddleware",
+    "register.LifespanContextManagerSignalWrapper",
+    "register.register_lifespan_manager",
+    "signals.asgi_lifespan",
+    "signals.asgi_shutdown",
+    "signals.asgi_startup",
+    "testing.LifespanAwareAsyncClient",
+    "types.LifespanManager",
+    "types.State",
+)
+"""The names that projects written for 0.5 import, below ``django_asgi_lifespan``."""
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        (address, name)
+        for names_by_address in (OFFERED, ELSEWHERE)
+        for address, names in names_by_address.items()
+        for name in names
+    ],
+)
+def test_a_name_is_where_users_import_it(address: str, name: str) -> None:
+    """Its module may move. Its address stays."""
+    namespace: dict[str, Any] = {}
+    exec(f"from {address} import {name}", namespace)
+    assert name in namespace
+
+
+@pytest.mark.parametrize("name", OF_0_5)
+def test_a_name_of_0_5_is_where_it_was(name: str) -> None:
+    """Every module of 0.5 has its public names."""
+    module, attribute = name.split(".")
+    assert hasattr(import_module(f"django_asgi_lifespan.{module}"), attribute)
+
+
+@pytest.mark.parametrize("package", OFFERING)
+def test_the_list_of_names_is_complete(package: Any) -> None:
+    """A name that the package offers is added to the list, and stays."""
+    assert OFFERED[package.__name__] == package.__all__
 
 
 @pytest.mark.parametrize("package", OFFERING)
