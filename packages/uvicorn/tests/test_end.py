@@ -158,10 +158,15 @@ def test_the_first_process_of_a_container_ends_while_it_imports(
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_stop_during_the_import_ends_with_0(command: Start, name: str) -> None:
-    """There is nothing to close, and Python says nothing about a coroutine."""
+    """There is nothing to close, and further OS signals do not cut the end short."""
     with command("chain", "--loop", "uvloop", asgi="slow_asgi", PYTHONDEVMODE="1") as server:
         server.wait_for("import blocked")
-        server.stop(name)
+
+        def ends() -> bool:
+            server.stop(name)
+            return server.code is not None
+
+        server.until(ends, "the end", alive=False)
         assert server.wait() == 0
         assert server.output() == ""
 

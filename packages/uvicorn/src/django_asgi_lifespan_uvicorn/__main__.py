@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 from types import FrameType
 
 __all__ = ("main",)
+
+OS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> None:
@@ -14,7 +17,7 @@ def main() -> None:
 
     The first process of a container ignores an OS signal that it does not handle.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in OS_SIGNALS:
         signal.signal(number, _end)
     from .command import main as command
 
@@ -22,7 +25,14 @@ def main() -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
+    for each in OS_SIGNALS:  # another one would cut the end short
+        signal.signal(each, _do_nothing)
+        atexit.register(signal.signal, each, signal.SIG_IGN)
     sys.exit()
+
+
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    """Stand for SIG_IGN, of which Python complains if it is set while an OS signal arrives."""
 
 
 if __name__ == "__main__":

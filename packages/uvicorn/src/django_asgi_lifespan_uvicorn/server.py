@@ -104,7 +104,7 @@ class Config(uvicorn.Config):
 
     Attributes:
         is_serving: whether an OS signal stops the server, and does not end the process at once.
-        is_told: whether an OS signal arrived since, before uvicorn handles them or after.
+        is_told: whether an OS signal arrived while uvicorn did not handle them.
     """
 
     is_serving = False
@@ -124,37 +124,39 @@ class Config(uvicorn.Config):
             for number in HANDLED_SIGNALS:
                 if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                     signal.signal(number, self._receive)
-        with _boot_failure("The event loop cannot be loaded."):
+        with self._boot_failure("The event loop cannot be loaded."):
             return super().get_loop_factory()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if not self.is_serving:
-            sys.exit()
+        is_first = not self.is_told
         self.is_told = True
+        if is_first and not self.is_serving:
+            sys.exit()
 
     def load_app(self) -> Any:
-        with _boot_failure("The application cannot be loaded."):
+        with self._boot_failure("The application cannot be loaded."):
             return super().load_app()
 
     def load(self) -> None:
-        with _boot_failure("The server cannot be configured."):
+        with self._boot_failure("The server cannot be configured."):
             super().load()
         if self.lifespan != "off":
             self.lifespan_class = Lifespan
 
+    @contextlib.contextmanager
+    def _boot_failure(self, message: str) -> Generator[None]:
+        """End the process with 3 at every exception, unless it was told to end.
 
-@contextlib.contextmanager
-def _boot_failure(message: str) -> Generator[None]:
-    """End the process with 3 at every exception.
-
-    A worker that ended with another exit code would be started again, for ever
-    (uvicorn/supervisors/multiprocess.py:225).
-    """
-    try:
-        yield
-    except Exception as error:
-        logger.error(message, exc_info=error)
-        sys.exit(STARTUP_FAILURE)
+        A worker that ended with another exit code would be started again, for ever
+        (uvicorn/supervisors/multiprocess.py:225).
+        """
+        try:
+            yield
+        except Exception as error:
+            if self.is_told:  # Python or the project may have replaced the SystemExit
+                sys.exit()
+            logger.error(message, exc_info=error)
+            sys.exit(STARTUP_FAILURE)
 
 
 class Server(uvicorn.Server):
