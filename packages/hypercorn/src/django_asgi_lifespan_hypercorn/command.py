@@ -31,7 +31,10 @@ def main() -> None:
     code = hypercorn_main()
     for worker in _workers:
         worker.join()  # as Python would do at its end
-    sys.exit(code or next(map(_exit_code, filter(_has_failed, _workers)), 0))
+    # hypercorn ends workers by SIGTERM. For other OS signals, shells have 128 and the number.
+    ended = (0, None, -signal.SIGTERM)
+    failed = next((each.exitcode for each in _workers if each.exitcode not in ended), None) or 0
+    sys.exit(code or (failed if failed >= 0 else 128 - failed))
 
 
 def _start(worker: SpawnProcess) -> tuple[Any, ...]:
@@ -46,14 +49,3 @@ def _make() -> SpawnProcess:
     """Return the worker in its own process, which SIGTERM ends in order even while it imports."""
     signal.signal(signal.SIGTERM, end_at_once)
     return SpawnProcess.__new__(SpawnProcess)
-
-
-def _has_failed(worker: SpawnProcess) -> bool:
-    """Return whether the worker ended with an error; SIGTERM is how hypercorn ends one."""
-    return worker.exitcode not in (0, -signal.SIGTERM)
-
-
-def _exit_code(worker: SpawnProcess) -> int:
-    """Return the worker's exit code; after an OS signal, the one that shells have for it."""
-    code = cast("int", worker.exitcode)
-    return 128 - code if code < 0 else code

@@ -1,17 +1,17 @@
 """The stop of a worker of hypercorn's, and the exit code of its process.
 
-The private parts of hypercorn that this relies on stand in ``tests/seams.py``.
+The private parts of hypercorn that it relies on stand in ``tests/seams.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
-from collections.abc import Collection
 from contextlib import ExitStack
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
@@ -36,19 +36,9 @@ __all__ = ("SERVE", "Worker", "end_at_once")
 logger = logging.getLogger("hypercorn.error")  # the one that hypercorn's log configuration shows
 
 SERVE = ("hypercorn.asyncio.run", "worker_serve")
-"""The coroutine function that serves, from the startup to the shutdown of the application."""
-
 CONNECTION = ("hypercorn.asyncio.run", "worker_serve.<locals>._server_callback")
-"""The one that serves a connection."""
-
 ACCEPT = ("asyncio.selector_events", "BaseSelectorEventLoop._accept_connection2")
-"""The one with which asyncio prepares a connection. uvloop needs none."""
-
-END = ("hypercorn.utils", "raise_shutdown")
-"""The one that ends the serving, in two tasks: the stop and ``--max-requests``."""
-
 RECEIVE = ("hypercorn.asyncio.lifespan", "Lifespan.asgi_receive")
-"""The one with which the application waits for the next message of its lifespan."""
 
 
 def end_at_once(number: int, frame: FrameType | None) -> None:
@@ -57,27 +47,18 @@ def end_at_once(number: int, frame: FrameType | None) -> None:
 
 
 class Worker:
-    """A process of hypercorn's that serves: be inside while its lifespan runs.
+    """A process of hypercorn's that serves. Be inside while the lifespan of the project runs.
 
-    It stops at OS signals, when hypercorn stops, and when its supervisor has ended. A stopped
-    worker ends with exit code 0, for which hypercorn starts another one, unless it stops
-    altogether.
-
-    Args:
-        serving: hypercorn's call of ``worker_serve``.
-        lifespan: the project's.
-        spawned: whether a parent of hypercorn's has started this process.
+    It stops at OS signals, when hypercorn stops, and when its supervisor has ended. Its exit code
+    is 0 then, so that hypercorn starts another one unless it stops altogether.
     """
 
-    def __init__(self, serving: Call, lifespan: AdaptedLifespan, *, spawned: bool) -> None:
+    def __init__(self, serving: Call, lifespan: AdaptedLifespan) -> None:
         self._serving = serving.task
-        self._trigger = serving.variables["shutdown_trigger"]
         self._lifespan = serving.variables["lifespan"]
         self._lifespan_task: asyncio.Task[None] = serving.variables["lifespan_task"]
-        self._server_tasks: set[asyncio.Task[Any]] = set()
-        self._ends: Collection[object] = ()
-        self._is_starting = True
-        self._spawned = spawned
+        self._is_told = serving.variables["shutdown_trigger"]
+        self._context: Any = None  # hypercorn's, as soon as the application has started up
         self._stop = Stop(
             self,
             Deadlines(self._lifespan.config.graceful_timeout),
@@ -86,141 +67,94 @@ class Worker:
             lifespan=lifespan,
         )
         self._os_signals = ExitStack()  # not given back, because the process ends
+        self._rest = ExitStack()
 
     def __enter__(self) -> None:
-        self._os_signals.enter_context(handle_os_signals(self._numbers(), self._stop.receive))
-        loop = asyncio.get_running_loop()
-        self._tasks = [
-            loop.create_task(self._stop.run(), name="stop of hypercorn"),
-            loop.create_task(self._watch(), name="watch of hypercorn"),
-        ]
-        self._held = ExitStack()
-        self._held.enter_context(hold(self._lifespan))
-        self._held.callback(watch_supervisor(logger, self._stop.request))
+        numbers = stop_signals()
+        if multiprocessing.parent_process():  # the project's own handlers stay
+            free = (signal.SIG_DFL, signal.SIG_IGN, end_at_once)
+            numbers = [number for number in numbers if signal.getsignal(number) in free]
+        self._os_signals.enter_context(handle_os_signals(numbers, self._stop.receive))
+        self._rest.enter_context(hold(self._lifespan))
+        self._rest.callback(watch_supervisor(logger, self._stop.request))
+        self._idle = asyncio.create_task(self._watch_serving())
+        for each in (self._stop.run(), self._watch_trigger(), self._idle):
+            self._rest.callback(asyncio.ensure_future(each).cancel)
         self._lifespan_task.add_done_callback(self._lifespan_ended)
         self._serving.add_done_callback(self._serving_ended)
 
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End a startup that has failed, where an application in front does not pass that on.
+    def __exit__(self, *exception: object) -> None:
+        """End a failed startup where an application in front waits for the shutdown all the same.
 
-        hypercorn's ``DispatcherMiddleware`` waits for the shutdown then.
+        hypercorn's ``DispatcherMiddleware`` does.
         """
-        if not self._lifespan.startup.is_set() and self._lifespan_task in [
-            task for task, variables in calls(*RECEIVE) if variables["self"] is self._lifespan
-        ]:
-            self._lifespan_task.cancel()
+        waiting = [
+            call.task for call in calls(*RECEIVE) if call.variables["self"] is self._lifespan
+        ]
+        if self._lifespan_task in waiting:
+            self.interrupt_startup()
 
     def is_starting(self) -> bool:
-        return self._is_starting
+        return self._context is None
 
     def interrupt_startup(self) -> None:
-        if not self._lifespan.startup.is_set():  # else it serves a few turns of the loop later
+        if not self._lifespan.startup.is_set():
             self._lifespan_task.cancel()
 
     def stop_listening(self) -> None:
-        for task in self._end_tasks():
-            task.cancel()
+        asyncio.create_task(self._context.terminate.set())  # noqa: RUF006 - it ends at once
 
     def requests(self) -> list[asyncio.Task[Any]]:
-        return [call.task for call in self._connections()]
+        return [connection.task for connection in self._connections()]
 
     def disconnect(self) -> None:
-        for call in self._connections():
-            call.variables["writer"].transport.abort()
+        for connection in self._connections():
+            connection.variables["writer"].transport.abort()
 
     def abandon(self) -> None:
         self._lifespan_task.cancel()
 
-    def _numbers(self) -> list[signal.Signals]:
-        """Return the OS signals to handle: in a worker, those that the project does not handle.
+    def _connections(self) -> list[Call]:
+        """Return those of this server. The program may run another one in this event loop."""
+        return [each for each in calls(*CONNECTION) if each.variables["context"] is self._context]
 
-        hypercorn's parent lets its workers ignore SIGINT (hypercorn/run.py:74). In one process,
-        hypercorn's own handlers are called, too.
-        """
-        numbers = stop_signals()
-        if not self._spawned:
-            return numbers
-        unhandled = {signal.SIG_DFL, signal.SIG_IGN, end_at_once}
-        return [number for number in numbers if signal.getsignal(number) in unhandled]
-
-    async def _watch(self) -> None:
-        """Begin the stop when hypercorn does, and let hypercorn wait for every connection."""
-        told = asyncio.create_task(self._wait_for_trigger())
-        try:
-            await self._lifespan.startup.wait()
-            while not (ends := self._end_tasks()):  # noqa: ASYNC110 - hypercorn has no event for it
-                await asyncio.sleep(0)
-        finally:
-            told.cancel()
-        self._is_starting = False
-        [serving] = [call for call in calls(*SERVE) if call.task is self._serving]
-        self._server_tasks = serving.variables["server_tasks"]
-        idle = asyncio.create_task(self._wait_until_idle(serving.variables["context"].terminated))
-        self._server_tasks.add(idle)
-        idle.add_done_callback(self._server_tasks.discard)
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    async def _watch_trigger(self) -> None:
+        await self._is_told()
         self._stop.request()
 
-    async def _wait_for_trigger(self) -> None:
-        await self._trigger()
-        self._stop.request()
+    async def _watch_serving(self) -> None:
+        """Begin the stop when hypercorn stops by itself, and let it wait for every connection.
 
-    async def _wait_until_idle(self, terminated: Any) -> None:
-        """Return when hypercorn has stopped and no connection is left.
-
-        hypercorn itself waits only for connections whose task has begun before it stops
-        (hypercorn/asyncio/run.py:169).
+        It knows only the connections whose tasks have begun (hypercorn/asyncio/run.py:169).
         """
-        await terminated.wait()
+        await self._lifespan.startup.wait()
+        while self._context is None:
+            await asyncio.sleep(0)
+            for _, variables in [call for call in calls(*SERVE) if call.task is self._serving]:
+                self._context = variables.get("context")
+                variables.get("server_tasks", set()).add(self._idle)
+        await self._context.terminated.wait()
+        self._stop.request()
         while tasks := [*(call.task for call in calls(*ACCEPT)), *self.requests()]:
             await asyncio.wait(tasks)
 
-    def _end_tasks(self) -> list[asyncio.Task[Any]]:
-        """Return the tasks that end the serving of this server, as soon as it serves."""
-        for serving in calls(*SERVE):
-            if serving.task is self._serving and "context" in serving.variables:
-                ends = (self._trigger, serving.variables["context"].terminate.wait)
-                return [
-                    task for task, variables in calls(*END) if variables["shutdown_event"] in ends
-                ]
-        return []
-
-    def _connections(self) -> list[Call]:
-        return [
-            call
-            for call in calls(*CONNECTION)
-            if call.variables["server_tasks"] is self._server_tasks
-        ]
-
     def _lifespan_ended(self, task: asyncio.Task[None]) -> None:
         """Let the process end, although threads may be left."""
-        for each in self._tasks:
-            each.cancel()
-        self._held.close()
-        failed = self._is_starting and not self._stop.has_begun
+        self._rest.close()
+        failed = self.is_starting() and not self._stop.has_begun
         exit_despite_threads(logger, code=STARTUP_FAILURE if failed else SHUTDOWN_FAILURE)
 
     def _serving_ended(self, task: asyncio.Task[None]) -> None:
         """End the process with the exit code, where hypercorn would end it with a traceback.
 
         Raises:
-            SystemExit: always where a phase of the lifespan failed, or was interrupted.
+            SystemExit: a phase of the lifespan failed, or was interrupted.
         """
         error = None if task.cancelled() else task.exception()
-        if error is None:
-            if not task.cancelled():
-                return
-            code = 0
-        elif isinstance(error, LifespanFailureError | LifespanTimeoutError):
-            logger.error("%s", error)
-            code = SHUTDOWN_FAILURE
-        else:
-            return
-        if self._is_starting:
-            code = 0 if self._stop.has_begun else STARTUP_FAILURE
-        raise SystemExit(code)
+        if isinstance(error, LifespanFailureError | LifespanTimeoutError) or task.cancelled():
+            code = SHUTDOWN_FAILURE if error else 0
+            if self.is_starting():
+                code = 0 if self._stop.has_begun else STARTUP_FAILURE
+            if error and code:
+                logger.error("%s", error)
+            raise SystemExit(code)
