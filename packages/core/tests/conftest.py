@@ -79,5 +79,5 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def journal() -> list[str]:
-    """The journal of a test: its resources write down when they open and close."""
+    """The journal of a test: its resources and receivers write down each event, in order."""
     return []

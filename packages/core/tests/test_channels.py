@@ -77,12 +77,6 @@ def make_application(write: Write, make_django: Callable[[], Any]) -> tuple[Any,
     return LifespanApplication(router), (path("visits/", view),)
 
 
-@pytest.fixture
-def journal() -> list[str]:
-    """The events, in order."""
-    return []
-
-
 @pytest.fixture(params=[asgi, django_asgi], ids=["ours", "of Django"])
 def application(request: pytest.FixtureRequest, journal: list[str], settings: Any) -> Any:
     """The application, around our handler of Django and around Django's own."""

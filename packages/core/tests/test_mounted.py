@@ -59,12 +59,6 @@ def client(application: Any) -> httpx2.AsyncClient:
 
 
 @pytest.fixture
-def journal() -> list[str]:
-    """The events, in order."""
-    return []
-
-
-@pytest.fixture
 def urls(settings: Any) -> None:
     """Django's own view."""
 

@@ -30,12 +30,6 @@ DEADLINE = 60
 Journal = list[str]
 
 
-@pytest.fixture
-def journal() -> Journal:
-    """The journal of the resources of a test."""
-    return []
-
-
 def declare(journal: Journal, *, enter: bool = True, leave: bool = True) -> Resource[str]:
     """Declare a resource that fails as asked."""
 

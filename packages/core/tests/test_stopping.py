@@ -30,12 +30,6 @@ RECEIVERS = ["async receiver", "sync receiver"]
 
 
 @pytest.fixture
-def journal() -> list[str]:
-    """The events, in order."""
-    return []
-
-
-@pytest.fixture
 def handler(journal: list[str], settings: Any) -> LifespanASGIHandler:
     """A project with one resource, receivers of the signals, and a stream of events."""
 

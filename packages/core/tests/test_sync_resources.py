@@ -32,12 +32,6 @@ DEADLINE = 60
 Journal = list[Any]
 
 
-@pytest.fixture
-def journal() -> Journal:
-    """The journal of the resources of a test."""
-    return []
-
-
 def driver() -> LifespanDriver:
     """Return a lifespan of everything that is declared."""
     return LifespanDriver(LifespanASGIHandler())

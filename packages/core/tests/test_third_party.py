@@ -22,12 +22,6 @@ from django_asgi_lifespan.handler import LifespanASGIHandler
 Journal = list[str]
 
 
-@pytest.fixture
-def journal() -> Journal:
-    """The journal of the resources of a test."""
-    return []
-
-
 def declare(journal: Journal) -> None:
     """Declare two resources."""
 
