@@ -5,6 +5,8 @@ Each is a place, and a text there.
 
 SEAMS = [
     # The arbiter
+    ("gunicorn/arbiter.py:237 Arbiter.signal", "def signal(self, sig, frame):"),
+    ("gunicorn/arbiter.py Arbiter.signal", "self.SIG_QUEUE.put_nowait(sig)"),
     ("gunicorn/arbiter.py:442 Arbiter.stop", "def stop(self, graceful=True):"),
     ("gunicorn/arbiter.py:482 Arbiter.stop", "limit = time.time() + 2.0"),
     ("gunicorn/arbiter.py:530 Arbiter.reload", "def reload(self):"),
@@ -40,14 +42,17 @@ SEAMS = [
         "await self.app(scope, body_receiver.receive, send)",
     ),
     ("gunicorn/asgi/protocol.py:2714 ASGIProtocol._handle_http2_request", "await self.app("),
+    ("gunicorn/asgi/protocol.py ASGIProtocol", "self.transport = transport"),
+    ("gunicorn/asgi/websocket.py WebSocketProtocol", "self.transport = transport"),
     (
-        "gunicorn/asgi/protocol.py ASGIProtocol._handle_http_request",
-        "body_receiver = ",
+        "gunicorn/asgi/protocol.py ASGIProtocol._handle_connection",
+        "await self._request_ready.wait()",
     ),
-    ("gunicorn/asgi/protocol.py BodyReceiver", "def signal_disconnect("),
+    ("gunicorn/asgi/protocol.py ASGIProtocol", "async def _handle_http2_connection("),
     ("gunicorn/asgi/websocket.py:173 WebSocketProtocol.run", "await self.app("),
     # uvicorn's worker
-    ("uvicorn_worker/_workers.py:72 UvicornWorker", '"callback_notify": self.callback_notify'),
+    ("uvicorn_worker/_workers.py:67 UvicornWorker", "config_kwargs: dict = {"),
+    ("uvicorn_worker/_workers.py UvicornWorker._serve", "Server(config=self.config)"),
     ("uvicorn_worker/_workers.py:107 UvicornWorker", "def _install_sigquit_handler("),
     ("uvicorn_worker/_workers.py UvicornWorker.run", "self._serve()"),
     ("uvicorn/server.py Server.serve", "self.capture_signals()"),
@@ -55,5 +60,8 @@ SEAMS = [
     ("uvicorn/server.py Server._serve", "self.startup("),
     ("uvicorn/server.py Server._serve", "self.main_loop("),
     ("uvicorn/server.py Server._serve", "self.shutdown("),
+    ("uvicorn/server.py Server.shutdown", "self.server_state.tasks"),
+    ("uvicorn/lifespan/on.py LifespanOn.main", "self.startup_event.set()"),
+    ("uvicorn/config.py Config.load", "self.loaded_app = self.loaded_app()"),
     ("uvicorn/lifespan/off.py LifespanOff.__init__", "self.state: dict[str, Any] = {}"),
 ]

@@ -143,7 +143,7 @@ def test_request_that_never_ends_leaves_time_to_close(gunicorn: Start) -> None:
             "request cancelled",
             "hub closed",
         ]
-        assert "Giving up what is in flight: 1 requests" in server.output()
+        assert "Giving up requests in flight: 1." in server.output()
         assert "SIGKILL" not in server.output()
         assert "Traceback" not in server.output()
 

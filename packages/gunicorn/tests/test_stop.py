@@ -1,74 +1,98 @@
-"""The budget of a worker that was told to stop, in seconds since some moment."""
+"""The deadlines of a worker that was told to stop, in seconds since some moment."""
 
 from __future__ import annotations
 
-import math
+import asyncio
+import logging
 import signal
 
 import pytest
 
-from django_asgi_lifespan_gunicorn.stop import Stop
+from django_asgi_lifespan_gunicorn.stop import UvicornRequests, WorkerStop
 
 TERM, INT, QUIT = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT
 
 
-def make(graceful_timeout: float = 30) -> Stop:
-    """Return a budget with the shares of the worker classes."""
-    return Stop(graceful_timeout=graceful_timeout, drain_share=0.6, quick_timeout=3)
+class Nothing(UvicornRequests):
+    """A server that nobody stops here."""
+
+    def is_starting(self) -> bool:
+        return False
+
+    def interrupt_startup(self) -> None:
+        """Do nothing."""
+
+    def abandon(self) -> None:
+        """Do nothing."""
+
+
+def stopped_by(*received: int, graceful_timeout: float = 30) -> WorkerStop:
+    """Return a stop with the shares of the worker classes, after OS signals a second apart."""
+    now = 99
+
+    async def make() -> WorkerStop:
+        return WorkerStop(
+            Nothing(),
+            graceful_timeout=graceful_timeout,
+            drain_share=0.6,
+            quick_timeout=3,
+            logger=logging.getLogger("tests"),
+            clock=lambda: now,
+        )
+
+    stop = asyncio.run(make())
+    for number in received:
+        now += 1
+        stop.receive(number)
+    return stop
 
 
 def test_nothing_is_limited_before_the_stop() -> None:
     """A worker serves for ever."""
-    stop = make()
-    assert (stop.requested, stop.drain_until, stop.end_by) == (False, math.inf, math.inf)
+    assert not stopped_by().has_begun
 
 
 @pytest.mark.parametrize(
-    ("graceful_timeout", "drain_until", "end_by"), [(30, 118, 129), (2, 101.2, 101.8)]
+    ("graceful_timeout", "abandon_at", "end_by"), [(30, 118, 129), (2, 101.2, 101.8)]
 )
 def test_the_graceful_timeout_is_shared_out(
-    graceful_timeout: float, drain_until: float, end_by: float
+    graceful_timeout: float, abandon_at: float, end_by: float
 ) -> None:
     """Requests get their share, the lifespan the rest, the arbiter a margin."""
-    stop = make(graceful_timeout)
-    stop.request(100)
-    assert stop.requested
-    assert stop.drain_until == pytest.approx(drain_until)
-    assert stop.end_by == pytest.approx(end_by)
+    deadlines = stopped_by(TERM, graceful_timeout=graceful_timeout).deadlines
+    assert deadlines.abandon_at == pytest.approx(abandon_at)
+    assert deadlines.end_by == pytest.approx(end_by)
 
 
 def test_asking_again_gives_no_more_time() -> None:
     """The arbiter counts from the first time."""
-    stop = make()
-    stop.request(100)
-    stop.request(110)
-    stop.receive(TERM, 120)
-    assert (stop.drain_until, stop.end_by) == (118, 129)
+    stop = stopped_by(TERM, TERM)
+    stop.request()
+    assert (stop.deadlines.abandon_at, stop.deadlines.end_by) == (118, 129)
 
 
 @pytest.mark.parametrize(
-    ("received", "drain_until", "end_by"),
+    ("received", "disconnect_at", "end_by"),
     [
-        ([TERM], 118, 129),
-        ([TERM, TERM], 118, 129),
-        ([signal.SIGHUP], 118, 129),
-        ([INT], 103, 129),
-        ([QUIT], 103, 129),
-        ([INT, QUIT], 103, 129),  # Ctrl+C
-        ([QUIT, QUIT], 103, 129),
+        ([TERM], 117, 129),
+        ([TERM, TERM], 117, 129),
+        ([signal.SIGHUP], 117, 129),
+        ([INT], 102, 129),
+        ([QUIT], 102, 129),
+        ([INT, QUIT], 102, 129),  # Ctrl+C
+        ([QUIT, QUIT], 102, 129),
         ([INT, QUIT, INT], 102, 129),  # Ctrl+C twice: the arbiter is deaf to the second
-        ([TERM, INT], 104, 129),  # the arbiter has seen both at once, or only the SIGTERM
+        ([INT, INT], 101, 129),
+        ([TERM, INT], 101, 129),  # the arbiter has seen both at once, or only the SIGTERM
         ([TERM, QUIT], 101, 102.8),
-        ([TERM, INT, QUIT], 102, 103.8),
-        ([INT, QUIT, TERM], 103, 129),
+        ([TERM, INT, QUIT], 101, 103.8),
+        ([INT, QUIT, TERM], 102, 129),
     ],
 )
-def test_what_the_arbiter_sends_decides_on_the_time(
-    received: list[signal.Signals], drain_until: float, end_by: float
+def test_each_os_signal_leaves_the_time_that_the_arbiter_leaves(
+    received: list[signal.Signals], disconnect_at: float, end_by: float
 ) -> None:
     """Each OS signal comes a second after the one before."""
-    stop = make()
-    for second, number in enumerate(received):
-        stop.receive(number, 100 + second)
-    assert stop.drain_until == pytest.approx(drain_until)
-    assert stop.end_by == pytest.approx(end_by)
+    deadlines = stopped_by(*received).deadlines
+    assert deadlines.disconnect_at == pytest.approx(disconnect_at)
+    assert deadlines.end_by == pytest.approx(end_by)

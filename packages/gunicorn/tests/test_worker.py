@@ -14,10 +14,10 @@ from gunicorn.config import GracefulTimeout
 from gunicorn.workers.base import Worker
 
 import django_asgi_lifespan_gunicorn
-from django_asgi_lifespan.supervisor import GRACE
+from django_asgi_lifespan.adapters import Deadlines
 from django_asgi_lifespan_gunicorn import LifespanWorker, NativeLifespanWorker
-from django_asgi_lifespan_gunicorn.stop import IMPATIENCE, Stop
-from django_asgi_lifespan_gunicorn.worker import GIVING_UP, LifespanWorkerBase, _FirstToFail
+from django_asgi_lifespan_gunicorn.stop import IMPATIENCE
+from django_asgi_lifespan_gunicorn.worker import LifespanWorkerBase, _token
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork()")
 
@@ -80,16 +80,16 @@ def test_nothing_of_gunicorn_stands_before_the_overridden_methods(worker: type[W
 
 
 def test_one_process_is_the_first_to_fail() -> None:
-    """Whichever of them asks first."""
-    token = _FirstToFail()
+    """It is the one that reads the byte of the token first, in the parent or in a child."""
+    token = _token()
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.write(writer, b"1" if token.claim() else b"0")
+        os.write(writer, os.read(token, 1) or b"none")
         os._exit(0)
     os.waitpid(pid, 0)
-    assert os.read(reader, 1) == b"1"
-    assert not token.claim()
+    assert os.read(reader, 4) == b"x"
+    assert not os.read(token, 1)
     os.close(reader)
     os.close(writer)
 
@@ -98,15 +98,12 @@ def test_the_readme_has_the_figures_of_the_code() -> None:
     """With gunicorn's default graceful timeout; what it shows of a configuration file runs."""
     readme = (Path(__file__).parents[1] / "README.md").read_text()
     share, quick_timeout = LifespanWorker.drain_share, LifespanWorker.quick_timeout
-    stop = Stop(
-        graceful_timeout=GracefulTimeout.default, drain_share=share, quick_timeout=quick_timeout
-    )
-    stop.request(0)
+    deadlines = Deadlines.before_kill(GracefulTimeout.default, share=share)
+    deadlines.begin(0)
     assert f"`graceful_timeout` ({GracefulTimeout.default} s)" in readme
-    assert f"get {share * 100:.0f} % of it: {stop.drain_until:.0f} s." in readme
-    shutdown = stop.end_by - GRACE - 2 * GIVING_UP - stop.drain_until
-    assert f"has {shutdown:.0f} s at least" in readme
-    assert f"requests in flight get {quick_timeout:.0f} s;" in readme
+    assert f"N is {share * 100:.0f} % of it: {deadlines.abandon_at:.0f} s." in readme
+    assert f"has {deadlines.cut_at - deadlines.abandon_at:.0f} s at least" in readme
+    assert f"N is {quick_timeout:.0f} at SIGINT and SIGQUIT" in readme
     assert f"kills in {IMPATIENCE:.0f} s" in readme
     for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL):
         names: dict[str, Any] = {}

@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .native import NativeLifespanWorker
-    from .uvicorn import LifespanWorker
+    from .asgi_worker import NativeLifespanWorker
+    from .uvicorn_worker import LifespanWorker
 
 __version__ = "1.0.0"
 
@@ -28,8 +28,8 @@ a newer one: pip install "gunicorn>=25". LifespanWorker does without."""
 
 # Where each is, what it needs, and what to do where that is missing.
 _WORKERS = {
-    "LifespanWorker": ("uvicorn", "uvicorn_worker", _NO_UVICORN),
-    "NativeLifespanWorker": ("native", "gunicorn.workers.gasgi", _NO_ASGI_WORKER),
+    "LifespanWorker": ("uvicorn_worker", "uvicorn_worker", _NO_UVICORN),
+    "NativeLifespanWorker": ("asgi_worker", "gunicorn.workers.gasgi", _NO_ASGI_WORKER),
 }
 
 

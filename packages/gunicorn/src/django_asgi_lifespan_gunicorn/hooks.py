@@ -1,7 +1,4 @@
-"""What can be mended under gunicorn's stock worker classes, from inside a worker.
-
-The worker classes of this package need nothing from here: they drive the lifespan themselves.
-"""
+"""The adapter for gunicorn's worker classes: those of this package, and the stock ones."""
 
 from __future__ import annotations
 
@@ -15,70 +12,114 @@ from typing import Any
 
 from gunicorn.workers.base import Worker
 
-from django_asgi_lifespan.protocol import Receive
+from django_asgi_lifespan.adapters import (
+    AdaptedLifespan,
+    Adapter,
+    calls,
+    handle_os_signals,
+    hold,
+    is_held,
+    variables_on_stack,
+)
 
+from .stop import UvicornRequests, WorkerStop
 from .worker import LifespanWorkerBase
 
-__all__ = ("application_made", "lifespan")
+__all__ = ("GunicornAdapter",)
 
 logger = logging.getLogger("django_asgi_lifespan")
 
+OS_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""The OS signals by which the arbiter or a terminal stops a worker."""
 
-def application_made(application: object) -> None:
-    """Do nothing: this may be the arbiter, or no gunicorn at all."""
 
+class GunicornAdapter(Adapter):
+    """Acts for the worker that runs this process, while the startup of its application goes on."""
 
-def lifespan(receive: Receive) -> AbstractContextManager[None] | None:
-    """Return what mends a stock worker of gunicorn, or None in any other process."""
-    server: Any = getattr(receive, "__self__", None)
-    module = type(server).__module__
-    if module == "gunicorn.asgi.lifespan":
-        logger.warning(
-            "gunicorn's own ASGI worker closes nothing where a request or a WebSocket outlives "
-            "the graceful timeout, and gives what closes one second at SIGINT and SIGQUIT. Run "
-            "gunicorn with -k django_asgi_lifespan_gunicorn.NativeLifespanWorker."
-        )
-    elif module == "uvicorn.lifespan.on":
-        worker = getattr(server.config.callback_notify, "__self__", None)
-        if isinstance(worker, Worker):
-            return _mended(server, worker)
-    return None
+    def lifespan(self, lifespan: AdaptedLifespan) -> AbstractContextManager[object] | None:
+        """Return the stop of the worker for *lifespan*. A worker class of ours has one already."""
+        worker: Any = (variables_on_stack(Worker.init_process) or {}).get("self")
+        if worker is None or is_held(worker):
+            return None
+        if isinstance(worker, LifespanWorkerBase):
+            return worker.held_for(lifespan) if worker.is_starting() else None
+        for call in calls("uvicorn.server", "Server.serve"):
+            server = call.variables["self"]
+            if server.config is getattr(worker, "config", None) and not server.started:
+                return _orderly_stop(server, worker, lifespan)
+        if hasattr(worker, "servers") and not worker.servers:  # gunicorn.workers.gasgi
+            return _with_advice(worker)
+        return None
 
 
 @contextmanager
-def _mended(server: Any, worker: Worker) -> Generator[None]:
-    """Give the ``UvicornWorker`` of uvicorn-worker what it lacks.
+def _with_advice(worker: Worker) -> Generator[None]:
+    """Say that the adapter cannot be on: gunicorn's own worker decides what it skips."""
+    logger.warning(
+        "gunicorn's own ASGI worker closes nothing where a request or a WebSocket outlives the "
+        "graceful timeout, and leaves one second to close at SIGINT and SIGQUIT. Run "
+        "gunicorn with -k django_asgi_lifespan_gunicorn.NativeLifespanWorker."
+    )
+    with hold(worker):
+        yield
 
-    uvicorn learns of SIGQUIT, of the graceful timeout, of a changed file and of the end of the
-    arbiter, and the arbiter that a worker which is stopping is alive.
-    Source: uvicorn_worker/_workers.py:72 and uvicorn_worker/_workers.py:107 in 0.4.0.
+
+@contextmanager
+def _orderly_stop(server: Any, worker: Any, lifespan: AdaptedLifespan) -> Generator[None]:
+    """Stop the ``UvicornWorker`` of uvicorn-worker in the order of every adapter.
+
+    The worker itself knows nothing of SIGQUIT, of the graceful timeout, of a changed file and of
+    the end of the arbiter (uvicorn_worker/_workers.py:67, uvicorn_worker/_workers.py:107).
     """
     logger.info(
-        "A UvicornWorker ends by an OS signal, without gunicorn's worker_exit hook and without "
-        "atexit. Run gunicorn with -k django_asgi_lifespan_gunicorn.LifespanWorker."
+        "The adapter is on from here, and a stop that comes earlier is uvicorn's own. Run "
+        "gunicorn with -k django_asgi_lifespan_gunicorn.LifespanWorker."
     )
-    if server.config.timeout_graceful_shutdown is None:
-        share = LifespanWorkerBase.drain_share
-        server.config.timeout_graceful_shutdown = worker.cfg.graceful_timeout * share
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGQUIT, signal.raise_signal, signal.SIGTERM)
-    watch = loop.create_task(_watch(server, worker))
-    try:
-        yield
-    finally:
-        watch.cancel()
+    stop = WorkerStop(
+        _StockServer(server),
+        graceful_timeout=worker.cfg.graceful_timeout,
+        drain_share=LifespanWorkerBase.drain_share,
+        quick_timeout=LifespanWorkerBase.quick_timeout,
+        logger=worker.log.error_log,
+    )
+    stop.lifespan = lifespan
+    with hold(worker), handle_os_signals(OS_SIGNALS, stop.receive):
+        tasks = [asyncio.ensure_future(each) for each in (stop.run(), _watch(server, worker, stop))]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
 
 
-async def _watch(server: Any, worker: Worker) -> None:
-    """Tell the arbiter that the worker is alive, and uvicorn when it is to stop.
+async def _watch(server: Any, worker: Any, stop: WorkerStop) -> None:
+    """Tell the arbiter that the worker is alive, and begin a stop that no OS signal has begun.
 
     Not before the startup is done, because the arbiter counts from the first time on.
     """
-    await server.startup_event.wait()
-    while worker.alive and os.getppid() == worker.ppid:
-        worker.notify()
-        await asyncio.sleep(1)
-    signal.raise_signal(signal.SIGTERM)
+    await server.lifespan.startup_event.wait()
     while True:
         worker.notify()
+        listens = not server.started or any(each.is_serving() for each in server.servers)
+        if server.should_exit or not (worker.alive and listens and os.getppid() == worker.ppid):
+            stop.request()
         await asyncio.sleep(1)
+
+
+class _StockServer(UvicornRequests):
+    """The server in a ``UvicornWorker``, as its stop sees it."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+
+    def is_starting(self) -> bool:
+        return not self._server.lifespan.startup_event.is_set()
+
+    def interrupt_startup(self) -> None:
+        self._server.should_exit = True  # or uvicorn would serve without the lifespan
+        for call in calls("uvicorn.lifespan.on", "LifespanOn.main"):
+            if call.variables["self"] is self._server.lifespan:
+                call.task.cancel()
+
+    def abandon(self) -> None:
+        self._server.server_state.tasks.clear()

@@ -1,11 +1,18 @@
-"""How long a worker that was told to stop has for what: the one budget of ``graceful_timeout``."""
+"""The stop of a worker: the deadlines and the OS signals that only gunicorn has."""
 
 from __future__ import annotations
 
-import math
+import asyncio
+import logging
 import signal
+import time
+from collections.abc import Callable, Collection
+from types import FrameType
+from typing import Any
 
-__all__ = ("Stop",)
+from django_asgi_lifespan.adapters import Deadlines, Server, Stop
+
+__all__ = ("UvicornRequests", "WorkerStop")
 
 IMPATIENCE = 2.0
 """Seconds that gunicorn's arbiter leaves its workers when a SIGINT or SIGQUIT follows a SIGTERM.
@@ -14,58 +21,68 @@ Source: gunicorn/arbiter.py:482 in 27.0.1, ``Arbiter.stop()``.
 """
 
 
-class Stop:
-    """When the requests in flight, and when everything has to be over; in monotonic seconds.
+class WorkerStop(Stop):
+    """The stop of a worker, which the arbiter kills at the end of ``graceful_timeout``.
 
-    The arbiter counts from the OS signal that it sends, and kills at the end. Sources, in gunicorn
-    27.0.1: arbiter.py:442, ``Arbiter.stop()``, and "Signal Handling" in its documentation.
+    The arbiter counts from the OS signal that it sends. Sources, in gunicorn 27.0.1:
+    ``Arbiter.stop()`` (gunicorn/arbiter.py:442), and "Signal Handling" in its documentation.
 
     Args:
-        graceful_timeout: seconds from the first request to stop until the arbiter kills.
-        drain_share: the share of them that requests in flight get; the lifespan gets the rest.
-        quick_timeout: seconds that requests in flight get at SIGINT and SIGQUIT, if that is less.
-
-    Attributes:
-        requested: whether the worker was told to stop.
-        drain_until: when requests in flight are given up; may move closer.
-        end_by: when the lifespan has to have ended; may move closer.
+        server: the methods through which the server in the worker is stopped.
+        graceful_timeout: seconds from the begin of the stop until the arbiter kills.
+        drain_share: the part of them that requests have. The lifespan has the rest.
+        quick_timeout: seconds that requests have at SIGINT and SIGQUIT, if that is less.
+        logger: the error log of gunicorn.
+        clock: returns seconds.
     """
 
     def __init__(
-        self, *, graceful_timeout: float, drain_share: float, quick_timeout: float
+        self,
+        server: Server,
+        *,
+        graceful_timeout: float,
+        drain_share: float,
+        quick_timeout: float,
+        logger: logging.Logger,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.requested = False
-        self.drain_until = math.inf
-        self.end_by = math.inf
-        self._graceful_timeout = graceful_timeout
-        self._drain_share = drain_share
+        deadlines = Deadlines.before_kill(graceful_timeout, share=drain_share)
+        option = "--graceful-timeout"
+        super().__init__(server, deadlines, option=option, logger=logger, clock=clock)
         self._quick_timeout = quick_timeout
-        self._signals: set[int] = set()
+        self._received: set[int] = set()
 
-    def request(self, now: float) -> None:
-        """Begin to count, the first time."""
-        if not self.requested:
-            self.requested = True
-            self.drain_until = now + self._graceful_timeout * self._drain_share
-            self.end_by = now + _less_margin(self._graceful_timeout)
+    def receive(self, number: int, frame: FrameType | None = None) -> None:
+        """Handle an OS signal.
 
-    def receive(self, number: int, now: float) -> None:
-        """Take note of an OS signal.
-
-        One Ctrl+C is two OS signals for a worker, SIGINT from the terminal and then SIGQUIT from
-        the arbiter, so only a second SIGINT means to wait no more.
+        One Ctrl+C is two OS signals for a worker: SIGINT from the terminal, and then SIGQUIT from
+        the arbiter. So SIGQUIT means haste only after SIGTERM.
         """
-        self.request(now)
+        super().receive(number, frame)
+        now = self._clock()
         if number in (signal.SIGINT, signal.SIGQUIT):
-            self.drain_until = min(self.drain_until, now + self._quick_timeout)
-        if number == signal.SIGINT and signal.SIGINT in self._signals:
-            self.drain_until = min(self.drain_until, now)
-        if number == signal.SIGQUIT and signal.SIGTERM in self._signals:
-            self.drain_until = min(self.drain_until, now)
-            self.end_by = min(self.end_by, now + _less_margin(IMPATIENCE))
-        self._signals.add(number)
+            self.deadlines.shorten(now, self._quick_timeout)
+        if number == signal.SIGQUIT and signal.SIGTERM in self._received:
+            self.hurry()
+            self.deadlines.kill(now, IMPATIENCE)
+        self._received.add(number)
 
 
-def _less_margin(seconds: float) -> float:
-    """Leave time for the end of the process, and for the arbiter, which looks every 0.1 s."""
-    return seconds - min(1.0, seconds / 10)
+class UvicornRequests:
+    """The part of a `Server` that concerns requests, where uvicorn serves them."""
+
+    _server: Any = None
+
+    def stop_listening(self) -> None:
+        """Let uvicorn stop: it closes the connections that have no request."""
+        self._server.should_exit = True
+
+    def requests(self) -> Collection[asyncio.Task[Any]]:
+        """Return uvicorn's tasks."""
+        tasks: Collection[asyncio.Task[Any]] = self._server.server_state.tasks
+        return tasks
+
+    def disconnect(self) -> None:
+        """Drop the connections."""
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()

@@ -1,4 +1,4 @@
-"""What both worker classes share: the lifespan around the server, and the end of a worker."""
+"""The base of both worker classes: the lifespan around the server, and the end of a worker."""
 
 from __future__ import annotations
 
@@ -7,72 +7,73 @@ import asyncio
 import contextlib
 import functools
 import os
+import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Generator
 from types import FrameType
 from typing import Any, ClassVar
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import AppImportError
 from gunicorn.workers.base import Worker
 
 from django_asgi_lifespan import LifespanError, LifespanUnsupportedError
-from django_asgi_lifespan.driver import Application, LifespanDriver
-from django_asgi_lifespan.state import announce_stopping
-from django_asgi_lifespan.supervisor import GRACE
+from django_asgi_lifespan.adapters import (
+    DRAIN_SHARE,
+    SHUTDOWN_FAILURE,
+    STARTUP_FAILURE,
+    AdaptedLifespan,
+    Application,
+    LifespanDriver,
+    Server,
+    exit_despite_threads,
+    hold,
+)
 
-from .stop import Stop
+from .stop import WorkerStop
 
 __all__ = ("LifespanWorkerBase",)
 
 POLL = 0.05
-"""Seconds between two looks at what is going to end, while the worker stops."""
-
-GIVING_UP = 0.5
-"""Seconds that requests have to end after they are told that the client has gone.
-
-As many they have after they are cancelled. Django cancels a view when the client goes, but it
-leaves the view running when it is cancelled itself: django/core/handlers/asgi.py, ``handle()``.
-"""
+"""Seconds between two looks at what is about to end, while the worker stops."""
 
 FAREWELL = (0.2, 1.0)
-"""Seconds that tasks which are left when all has ended have to heed their cancellation.
-
-The least and the most; the time that is left for the stop lies between.
-"""
+"""Minimum and maximum seconds given to tasks that are left at the end after cancelling them."""
 
 HANDOVER = 10.0
 """Seconds after which a worker no longer relies on another one to tell the arbiter."""
 
 
-class LifespanWorkerBase(Worker, abc.ABC):
+class LifespanWorkerBase(Worker, Server):
     """A gunicorn worker that opens the lifespan before it serves and closes it after the last.
+
+    It is itself the `Server` of its stop.
 
     Attributes:
         drain_share: of the ``graceful_timeout``, the part that requests in flight get. The rest
-            is kept for the lifespan's shutdown, which also gets what they leave over.
+            is kept for the lifespan's shutdown, which also gets the time that they leave over.
         quick_timeout: seconds that requests in flight get at SIGINT and SIGQUIT. gunicorn
-            promises a quick shutdown there, without a number; its arbiter counts to 2.
+            promises a quick shutdown there, without a number. Its arbiter counts to 2.
+        stop: the stop of this worker, or None before its event loop runs.
     """
 
-    drain_share: ClassVar[float] = 0.6
+    drain_share: ClassVar[float] = DRAIN_SHARE
     quick_timeout: ClassVar[float] = 3.0
 
     def __init__(self, *args: Any, **options: Any) -> None:
+        self.stop: WorkerStop | None = None
         self._alive = True
-        self._awaken: Callable[[], object] | None = None
-        self._has_failed = False
+        self._is_loading = False
+        self._startup: asyncio.Future[None] | None = None
+        self._serving: asyncio.Future[None] | None = None
+        self._failure = 0
         self._was_cut = False
-        self._first_to_fail = _first_to_fail()  # made in the arbiter, for all of its workers
+        self._token = _token()  # made in the arbiter, for all of its workers
         super().__init__(*args, **options)
-        self._stop = Stop(
-            graceful_timeout=self.cfg.graceful_timeout,
-            drain_share=self.drain_share,
-            quick_timeout=self.quick_timeout,
-        )
 
-    # What the worker classes add.
+    # The methods that the worker classes add, with those of `Server`.
 
     @abc.abstractmethod
     def application(self) -> Application:
@@ -80,74 +81,113 @@ class LifespanWorkerBase(Worker, abc.ABC):
 
     @abc.abstractmethod
     async def serve(self, state: dict[str, Any]) -> None:
-        """Serve requests, each with a copy of *state*, until told to stop; then drain."""
+        """Serve requests, each with a copy of *state*, until told to stop, and those in flight."""
 
     @abc.abstractmethod
     def is_serving(self) -> bool:
         """Return whether clients can connect, or could."""
 
-    @abc.abstractmethod
-    def drain(self, serving: asyncio.Task[None]) -> asyncio.Task[None] | None:
-        """Tell ``serve()``, which runs as *serving*, to stop; return what else to wait for."""
+    def is_starting(self) -> bool:
+        """Return whether the startup of the application goes on."""
+        return self._startup is not None and not self._startup.done()
 
-    @abc.abstractmethod
-    def requests(self) -> Collection[asyncio.Task[Any]]:
-        """Return the tasks of the requests in flight."""
+    def interrupt_startup(self) -> None:
+        """Cancel the startup, which closes the resources that are open."""
+        if self._startup is not None:
+            self._startup.cancel()
 
-    @abc.abstractmethod
-    def disconnect(self) -> None:
-        """Let the requests in flight know that they are given up, as if their clients had gone."""
+    def abandon(self) -> None:
+        """Leave the requests: the worker waits no longer than its stop."""
 
-    # What gunicorn calls.
+    # For the adapter.
+
+    @contextlib.contextmanager
+    def held_for(self, lifespan: AdaptedLifespan) -> Generator[None]:
+        """Let *lifespan* learn of the stop."""
+        with hold(self):
+            if self.stop is not None:
+                self.stop.lifespan = lifespan
+            yield
+
+    def announce_stopping(self) -> None:
+        """Let the project know that the worker has begun to stop, as ``stop`` does a bit later."""
+        if self.stop is not None and self.stop.lifespan is not None:
+            self.stop.lifespan.announce_stopping()
+
+    # The methods that gunicorn calls.
 
     @property
     def alive(self) -> bool:
-        """Whether the worker is to go on; gunicorn and its reloader, in a thread, set it False.
+        """Whether the worker is to go on. gunicorn and its reloader, in a thread, set it False.
 
-        All that ends a worker sets it: OS signals, ``max_requests``, a changed file.
+        Everything that ends a worker sets it: OS signals, ``max_requests``, a changed file.
         """
         return self._alive
 
     @alive.setter
     def alive(self, value: bool) -> None:
         self._alive = value
-        if not value:
-            self._stop.request(time.monotonic())
-            if self._awaken is not None:
-                self._awaken()
+        if not value and self.stop is not None:
+            self.stop.request()
 
     def init_signals(self) -> None:
         """Handle OS signals as gunicorn's own workers do, at every moment.
 
         Not by the event loop: uvloop loses those that come while it does not run yet. And SIGHUP,
         which a terminal that is closed sends to every process, ends no worker before it has closed.
+
+        Since the fork, the handler of the arbiter has put them into the child's copy of its queue
+        (``Arbiter.signal()``, gunicorn/arbiter.py:237).
         """
+        arbiter = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
         Worker.init_signals(self)
         signal.signal(signal.SIGHUP, self.handle_exit)
+        if isinstance(arbiter, Arbiter):
+            with contextlib.suppress(AttributeError, queue.Empty):  # gunicorn 23 has a list
+                while True:
+                    number = arbiter.SIG_QUEUE.get_nowait()
+                    if number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+                        signal.raise_signal(number)
+
+    def load_wsgi(self) -> None:
+        """Load the application, unless told to stop. SIGINT and SIGQUIT interrupt an import."""
+        self._is_loading = True
+        try:
+            if not self.alive:
+                raise SystemExit(0)
+            super().load_wsgi()
+        finally:
+            self._is_loading = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop: SIGTERM or SIGHUP."""
-        self._stop.receive(sig, time.monotonic())
+        if self.stop is not None:
+            self.stop.receive(sig)
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop quickly: SIGINT or SIGQUIT. While nothing is open, gunicorn's own way will do."""
-        self._stop.receive(sig, time.monotonic())
-        if self._awaken is None:
+        """Stop quickly: SIGINT or SIGQUIT.
+
+        gunicorn's own way raises SystemExit wherever the program is, so it is right in an import
+        alone.
+        """
+        if self.stop is not None:
+            self.stop.receive(sig)
+        if self._is_loading:
             super().handle_quit(sig, frame)
         elif self.alive:
             self.alive = False
             self.cfg.worker_int(self)
 
     def notify(self) -> None:
-        """Tell the arbiter that this worker is alive; stop if there is no arbiter any more."""
+        """Tell the arbiter that this worker is alive. Stop if there is no arbiter any more."""
         super().notify()
         if self.alive and os.getppid() != self.ppid:
             self.log.info("The arbiter has gone, shutting down: %s", self)
             self.alive = False
 
     def init_process(self) -> None:
-        """Run the worker; one that fails before it serves ends gunicorn.
+        """Run the worker. One that fails before it serves ends gunicorn.
 
         SystemExit is a failure too: gunicorn would start one worker after the other.
         """
@@ -157,18 +197,18 @@ class LifespanWorkerBase(Worker, abc.ABC):
             if self.booted or not self.alive:
                 raise
             self.log.error("The application cannot be loaded: it raised SystemExit(%r)", end.code)
-            self._has_failed = True
+            self._failure = STARTUP_FAILURE
         except Exception as error:
-            if self.booted and not self._has_failed:
+            if not self.booted:  # the arbiter logs the reason
+                cannot_import = isinstance(error, AppImportError)
+                self._fail(Arbiter.APP_LOAD_ERROR if cannot_import else STARTUP_FAILURE)
                 raise
-            self._let_one_fail()
-            if not self.booted:  # the arbiter says why, and which exit code it is
+            if not self._failure:
                 raise
             self.log.error("The server cannot start", exc_info=error)
-            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from error
-        if self._has_failed:
-            self._let_one_fail()
-            raise SystemExit(Arbiter.WORKER_BOOT_ERROR)
+        if self._failure:
+            self._fail(self._failure)
+            raise SystemExit(self._failure)
 
     def run(self) -> None:
         """Run the event loop until the worker has stopped."""
@@ -178,51 +218,50 @@ class LifespanWorkerBase(Worker, abc.ABC):
             if self.is_serving() or not self.alive:
                 raise
             self.log.error("The application ended its startup by SystemExit(%r)", end.code)
-            self._has_failed = True
-        except RuntimeError:  # what event loops raise that were stopped
+            self._failure = STARTUP_FAILURE
+        except RuntimeError:  # event loops raise it when they were stopped
             if not self._was_cut:
                 raise
         if self._was_cut:
             self.log.warning("The worker ends, although tasks or threads of it do not")
 
-    def _let_one_fail(self) -> None:
-        """Return in the first worker that fails; others end without an error, the arbiter stops.
+    def _fail(self, code: int) -> None:
+        """Let this process end with *code*, even if threads are left.
 
-        gunicorn 27.0.1 raises out of its main loop when it finds two such workers, and ends with 1
-        and a traceback: arbiter.py:683, ``reap_workers()``, called in ``stop()``.
+        Of the workers that cannot start, the first alone returns. The others end without an error
+        when the arbiter stops them: gunicorn 27.0.1 raises out of its main loop when it finds two
+        such workers, and ends with 1 and a traceback (``reap_workers()`` called in ``stop()``,
+        gunicorn/arbiter.py:683).
         """
-        if self._first_to_fail.claim():
-            return
-        deadline = time.monotonic() + HANDOVER
-        while self.alive and os.getppid() == self.ppid:
-            if time.monotonic() > deadline:
-                return
-            time.sleep(POLL)
-        raise SystemExit(0)
+        if code != SHUTDOWN_FAILURE and not os.read(self._token, 1):
+            deadline = time.monotonic() + HANDOVER
+            while self.alive and os.getppid() == self.ppid and time.monotonic() < deadline:
+                time.sleep(POLL)
+            code = code if time.monotonic() >= deadline else 0
+        exit_despite_threads(self.log.error_log, code=code)
+        if not code:
+            raise SystemExit(0)
 
-    # What runs in the event loop.
+    # The coroutines that run in the event loop.
 
     async def _serve(self) -> None:
         """Start up, serve until told to stop, shut down."""
         loop = asyncio.get_running_loop()
-        told = asyncio.Event()
-        self._awaken = functools.partial(loop.call_soon_threadsafe, told.set)
+        stop = self.stop = WorkerStop(
+            self,
+            graceful_timeout=self.cfg.graceful_timeout,
+            drain_share=self.drain_share,
+            quick_timeout=self.quick_timeout,
+            logger=self.log.error_log,
+        )
+        stopping = asyncio.ensure_future(stop.run())
         try:
-            if not self.alive:  # told while the application was loaded
-                return
-            lifespan = LifespanDriver(self.application())
-            if await self._start_up(lifespan, told):
-                serving = asyncio.ensure_future(self.serve(lifespan.state))
-                await _first_of(serving, told)
-                with self._heartbeat():
-                    try:
-                        await self._end(serving)
-                    finally:
-                        await self._shut_down(lifespan)
+            if self.alive:  # not told while the application was loaded
+                await self._live(stop, stopping)
         finally:
-            self._awaken = None
+            stopping.cancel()
             least, most = FAREWELL
-            left = self._stop.end_by - time.monotonic()
+            left = stop.deadlines.end_by - time.monotonic()
             loop.call_later(max(least, min(most, left)), self._cut, loop)
 
     def _cut(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -230,14 +269,24 @@ class LifespanWorkerBase(Worker, abc.ABC):
         self._was_cut = True
         loop.stop()
 
-    async def _start_up(self, lifespan: LifespanDriver, told: asyncio.Event) -> bool:
-        """Return whether the application has started up; if told to stop, it is interrupted."""
-        startup = asyncio.ensure_future(lifespan.startup())
-        await _first_of(startup, told)
-        if not startup.done():
-            self.log.info("Told to stop while the application starts up: it is interrupted.")
-            startup.cancel()
-            await self._finish(startup, "startup")
+    async def _live(self, stop: WorkerStop, stopping: asyncio.Future[None]) -> None:
+        lifespan = LifespanDriver(self.application())
+        if not await self._start_up(stop, lifespan):
+            return
+        if not stop.has_begun:
+            self._serving = asyncio.ensure_future(self.serve(lifespan.state))
+            await _first_of(self._serving, stop.begun)
+        with self._heartbeat(stop):
+            try:
+                if self._serving is not None:
+                    await self._end(stop, self._serving, stopping)
+            finally:
+                await self._shut_down(stop, lifespan)
+
+    async def _start_up(self, stop: WorkerStop, lifespan: LifespanDriver) -> bool:
+        """Return whether the application has started up. The stop may interrupt it."""
+        startup = self._startup = asyncio.ensure_future(lifespan.startup())
+        await self._finish(stop, startup, "startup")
         if not startup.done() or startup.cancelled():
             return False
         try:
@@ -256,71 +305,53 @@ class LifespanWorkerBase(Worker, abc.ABC):
 
     def _startup_failed(self, reason: str) -> None:
         self.log.error("Application startup failed: %s", reason)
-        self._has_failed = True
+        self._failure = STARTUP_FAILURE
 
-    async def _end(self, serving: asyncio.Task[None]) -> None:
-        """Return when no request is in flight any more; raise what *serving* raises."""
+    async def _end(
+        self, stop: WorkerStop, serving: asyncio.Future[None], stopping: asyncio.Future[None]
+    ) -> None:
+        """Return when *serving* has ended, or is waited for no more. Raise what it raises."""
         if serving.done() and not self.is_serving():
-            self._has_failed = True
+            self._failure = STARTUP_FAILURE
         self.alive = False  # pyright: ignore[reportIncompatibleVariableOverride]
-        announce_stopping()
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
-            await self._drain(serving)
+            serving.cancel()
+            await asyncio.wait({serving}, timeout=FAREWELL[1])
         if serving.done() and not serving.cancelled():
             serving.result()
 
-    async def _drain(self, serving: asyncio.Task[None]) -> None:
-        """Let *serving* end; when its time has passed, give up what is in flight."""
-        also = self.drain(serving)
-        ends = {serving} if also is None else {serving, also}
-        if await self._until(ends, lambda: self._stop.drain_until):
-            return
-        given_up = set(self.requests())
-        self.log.warning("Giving up what is in flight: %d requests", len(given_up))
-        self.disconnect()
-        if not await self._until(ends | given_up, _in(GIVING_UP)):
-            for task in ends | given_up:
-                task.cancel()
-            await self._until(ends | given_up, _in(GIVING_UP))
-
-    async def _shut_down(self, lifespan: LifespanDriver) -> None:
+    async def _shut_down(self, stop: WorkerStop, lifespan: LifespanDriver) -> None:
         shutdown = asyncio.ensure_future(lifespan.shutdown())
-        await self._finish(shutdown, "shutdown")
-        if not shutdown.done() or shutdown.cancelled():
-            return
-        try:
-            shutdown.result()
-        except LifespanError as error:
-            self.log.error("Application shutdown failed: %s", error)
-        else:
-            self.log.info("Application shutdown complete.")
+        await self._finish(stop, shutdown, "shutdown")
+        if shutdown.done() and not shutdown.cancelled():
+            try:
+                shutdown.result()
+            except LifespanError as error:
+                self.log.error("Application shutdown failed: %s", error)
+            else:
+                self.log.info("Application shutdown complete.")
+                return
+        self._failure = self._failure or SHUTDOWN_FAILURE
 
-    async def _finish(self, phase: asyncio.Task[None], name: str) -> None:
+    async def _finish(self, stop: WorkerStop, phase: asyncio.Future[None], name: str) -> None:
         """Return when *phase* of the lifespan has ended, or there is no time left for it."""
-        if await self._until({phase}, lambda: self._stop.end_by - GRACE):
-            return
-        self.log.error(
-            "The application's %s is cut short: gunicorn's graceful_timeout of %s s leaves no "
-            "more time.",
-            name,
-            self.cfg.graceful_timeout,
-        )
-        for _ in range(2):  # the second time says that there is hardly time left
-            phase.cancel()
+        cuts = 2  # the second time says that there is hardly time left
+        while not phase.done() and (now := time.monotonic()) < stop.deadlines.end_by:
+            if cuts and now >= stop.deadlines.cut_at:
+                if cuts == 2:
+                    self.log.error(
+                        "The application's %s is cut short: gunicorn's graceful_timeout of %s s "
+                        "leaves no more time.",
+                        name,
+                        self.cfg.graceful_timeout,
+                    )
+                phase.cancel()
+                cuts -= 1
             await asyncio.wait({phase}, timeout=POLL)
-        await self._until({phase}, lambda: self._stop.end_by)
-
-    async def _until(
-        self, tasks: Collection[asyncio.Future[Any]], limit: Callable[[], float]
-    ) -> bool:
-        """Wait for *tasks* until the time of *limit*, which may change; return if all ended."""
-        pending = {task for task in tasks if not task.done()}
-        while pending and (left := limit() - time.monotonic()) > 0:
-            _, pending = await asyncio.wait(pending, timeout=min(left, POLL))
-        return not pending
 
     @contextlib.contextmanager
-    def _heartbeat(self) -> Generator[None]:
+    def _heartbeat(self, stop: WorkerStop) -> Generator[None]:
         """Keep the arbiter from taking a worker for hung that is stopping in time.
 
         In a thread, because code that closes a resource may block the event loop.
@@ -328,7 +359,7 @@ class LifespanWorkerBase(Worker, abc.ABC):
         over = threading.Event()
 
         def beat() -> None:
-            while time.monotonic() < self._stop.end_by and not over.wait(POLL):
+            while time.monotonic() < stop.deadlines.end_by and not over.wait(POLL):
                 self.tmp.notify()
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
@@ -340,12 +371,6 @@ class LifespanWorkerBase(Worker, abc.ABC):
             thread.join()
 
 
-def _in(seconds: float) -> Callable[[], float]:
-    """Return what returns a time so far from now."""
-    limit = time.monotonic() + seconds
-    return lambda: limit
-
-
 async def _first_of(task: asyncio.Future[Any], event: asyncio.Event) -> None:
     """Return when *task* has ended or *event* is set."""
     waiting = asyncio.ensure_future(event.wait())
@@ -355,20 +380,10 @@ async def _first_of(task: asyncio.Future[Any], event: asyncio.Event) -> None:
         waiting.cancel()
 
 
-class _FirstToFail:
-    """A token that one of the processes that share it can claim."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.write(self._writer, b"x")
-
-    def claim(self) -> bool:
-        """Return whether this is the first process to claim it."""
-        try:
-            return bool(os.read(self._reader, 1))
-        except BlockingIOError:
-            return False
-
-
-_first_to_fail = functools.cache(_FirstToFail)
+@functools.cache
+def _token() -> int:
+    """Return a pipe with one byte, which one of the processes that share the pipe can read."""
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+    os.close(writer)
+    return reader

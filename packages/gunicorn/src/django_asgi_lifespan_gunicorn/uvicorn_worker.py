@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
-from collections.abc import Collection, Generator
+from collections.abc import Generator
 from typing import Any, cast
 
-from gunicorn.workers.base import Worker
 from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker  # pyright: ignore[reportMissingTypeStubs]
 
-from django_asgi_lifespan.driver import Application
-from django_asgi_lifespan.protocol import Receive, Scope, Send, speak_lifespan
-from django_asgi_lifespan.state import announce_stopping
+from django_asgi_lifespan.adapters import Application, Receive, Scope, Send, speak_lifespan
 
+from .stop import UvicornRequests
 from .worker import LifespanWorkerBase
 
 __all__ = ("LifespanServer", "LifespanWorker")
@@ -27,24 +24,26 @@ class LifespanServer(Server):
 
     Args:
         config: with ``lifespan="off"``.
-        state: what every request gets a copy of.
         worker: learns that the server stops when it does so by itself, for ``max_requests``.
+
+    Attributes:
+        state: every request gets a copy of it.
     """
 
-    def __init__(self, config: Config, *, state: dict[str, Any], worker: Worker) -> None:
+    def __init__(self, config: Config, worker: LifespanWorkerBase) -> None:
         super().__init__(config)
-        self._state = state
+        self.state: dict[str, Any] = {}
         self._worker = worker
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen. The state goes to the connections by way of uvicorn's ``LifespanOff``."""
-        self.lifespan.state = self._state
+        self.lifespan.state = self.state
         await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, and drain."""
         self._worker.alive = False
-        announce_stopping()
+        self._worker.announce_stopping()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -53,48 +52,35 @@ class LifespanServer(Server):
         yield
 
 
-class LifespanWorker(LifespanWorkerBase, UvicornWorker):  # pyright: ignore[reportIncompatibleVariableOverride]
+class LifespanWorker(UvicornRequests, LifespanWorkerBase, UvicornWorker):  # pyright: ignore[reportIncompatibleVariableOverride]
     """uvicorn's worker for gunicorn, which opens the lifespan first and closes it always."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.config.lifespan = "off"
         self.config.timeout_notify = 0  # notify() looks after the arbiter too, once a second
-        self._server: LifespanServer | None = None
 
     def application(self) -> Application:
-        """Return the application, for its lifespan; one without, where it cannot be imported.
+        """Return the application as uvicorn serves it, a factory called, for its lifespan.
 
-        Under ``--reload`` gunicorn goes on after a syntax error and waits for the next change.
+        One that cannot be imported has none: under ``--reload`` gunicorn goes on after a syntax
+        error and waits for the next change.
         """
+        self._server = LifespanServer(self.config, self)
+        self.config.app = self.wsgi
         if self.app.callable is None:
             return _nothing
-        return cast("Application", self.wsgi)
+        self.config.load()
+        return cast("Application", vars(self.config)["loaded_app"])
 
     async def serve(self, state: dict[str, Any]) -> None:
         """Serve requests by uvicorn."""
-        self.config.app = self.wsgi
-        self._server = LifespanServer(self.config, state=state, worker=self)
+        self._server.state = state
         await self._server.serve(sockets=self.sockets)
 
     def is_serving(self) -> bool:
         """Return whether uvicorn listens, or did."""
         return self._server is not None and self._server.started
-
-    def drain(self, serving: asyncio.Task[None]) -> None:
-        """Let uvicorn stop: it closes WebSockets with 1012 and waits for responses."""
-        if self._server is not None:
-            self._server.should_exit = True
-
-    def requests(self) -> Collection[asyncio.Task[Any]]:
-        """Return uvicorn's tasks."""
-        return () if self._server is None else set(self._server.server_state.tasks)
-
-    def disconnect(self) -> None:
-        """Drop the connections."""
-        if self._server is not None:
-            for connection in set(self._server.server_state.connections):
-                connection.transport.abort()
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
