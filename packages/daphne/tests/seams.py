@@ -24,6 +24,10 @@ SEAMS = [
     ("daphne/server.py Server", "def listen_success("),
     ("daphne/server.py Server.listen_error", "self.stop()"),
     ("daphne/server.py:224 Server.create_application", "= asyncio.ensure_future("),
+    (
+        "daphne/server.py:219 Server.create_application",
+        "send=partial(self.handle_reply, protocol)",
+    ),
     ("daphne/server.py Server.create_application", "self.application("),
     ("daphne/server.py:268 Server.application_checker", "def application_checker("),
     ("daphne/server.py Server.application_checker", "application_instance.cancel()"),
@@ -56,6 +60,12 @@ SEAMS = [
     ("twisted/internet/base.py ReactorBase", "def callWhenRunning("),
     ("twisted/internet/base.py ReactorBase", "def addSystemEventTrigger("),
     ("twisted/internet/asyncioreactor.py AsyncioSelectorReactor", "def getReaders("),
+    ("twisted/internet/endpoints.py _TCPServerEndpoint.listen", "self._reactor.listenTCP,"),
+    ("twisted/internet/endpoints.py SSL4ServerEndpoint.listen", "self._reactor.listenSSL,"),
+    ("twisted/internet/tcp.py Port", "def createInternetSocket("),
+    # Streams of HTTP/2
+    ("twisted/web/_http2.py H2Stream", "def abortConnection("),
+    ("twisted/web/_http2.py H2Stream.connectionLost", "self._request.connectionLost(reason)"),
     # Python
     ("threading.py", "def _register_atexit("),
     # runserver
@@ -68,7 +78,4 @@ SEAMS = [
         "django/core/management/commands/runserver.py Command.run",
         "autoreload.run_with_reloader(self.inner_run, **options)",
     ),
-    ("django/utils/autoreload.py", 'DJANGO_AUTORELOAD_ENV = "RUN_MAIN"'),
-    ("django/utils/autoreload.py", "def get_child_arguments("),
-    ("django/utils/autoreload.py trigger_reload", "sys.exit(3)"),
 ]

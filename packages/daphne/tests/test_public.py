@@ -8,7 +8,8 @@ import daphne.cli
 import pytest
 
 import django_asgi_lifespan_daphne
-from django_asgi_lifespan_daphne.command import CommandLineInterface, main
+from django_asgi_lifespan_daphne.__main__ import main
+from django_asgi_lifespan_daphne.command import CommandLineInterface
 
 DISTRIBUTION = "django-asgi-lifespan-daphne"
 

@@ -1,17 +1,14 @@
-"""The twin of daphne's command: all of its options, and what only another server can mend."""
+"""The twin of daphne's command: the same options, another server."""
 
 # daphne has no types:
 # pyright: reportMissingTypeStubs=false
 from __future__ import annotations
 
-import signal
-import sys
-
 import daphne.cli
 
 from .server import LifespanServer
 
-__all__ = ("CommandLineInterface", "main")
+__all__ = ("CommandLineInterface",)
 
 
 class CommandLineInterface(daphne.cli.CommandLineInterface):
@@ -27,11 +24,3 @@ class CommandLineInterface(daphne.cli.CommandLineInterface):
             "lets requests in flight end, for as long as --application-close-timeout has it, and "
             "then the application shuts down."
         )
-
-
-def main() -> None:
-    """Run daphne with its own options; see the README for what is different."""
-    try:
-        CommandLineInterface.entrypoint()
-    except KeyboardInterrupt:  # while the application was imported
-        sys.exit(128 + signal.SIGINT)

@@ -1,28 +1,45 @@
-"""What the adapter does under daphne's own command and under its ``runserver``."""
+"""The adapter under daphne's own command, and under its ``runserver``."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import Any
 
-if TYPE_CHECKING:
-    from django_asgi_lifespan.driver import Application
-    from django_asgi_lifespan.protocol import Receive
+from django_asgi_lifespan.adapters import AdaptedLifespan, Adapter, hold, is_held
 
-__all__ = ("application_made", "lifespan")
+__all__ = ("DaphneAdapter",)
 
 
-def application_made(application: Application) -> None:
-    """Wait for daphne to run this process, which it may never do.
+class DaphneAdapter(Adapter):
+    """Gives daphne a lifespan, and lets the project know when daphne begins to stop.
 
     With ``daphne`` in ``INSTALLED_APPS`` its server is loaded in every process of the project.
-    Where it is not, nothing is loaded here either: that would install a reactor of Twisted.
+    Where its server is not loaded, nothing is loaded here either: that would install a reactor of
+    Twisted.
     """
-    if "daphne.server" in sys.modules:
-        from .watch import watch_reactor
 
-        watch_reactor(application)
+    def application_made(self, application: Any) -> None:
+        """Wait for daphne to run this process, which it may never do."""
+        if "daphne.server" in sys.modules:
+            from .stop import watch_reactor
 
+            watch_reactor(application)
 
-def lifespan(receive: Receive) -> None:
-    """Do nothing: daphne starts no lifespan, so this one is that of another server, or ours."""
+    def lifespan(self, lifespan: AdaptedLifespan) -> AbstractContextManager[object] | None:
+        """Let the stop of the server whose startup goes on in this event loop know *lifespan*."""
+        if "daphne.server" not in sys.modules:
+            return None
+        from .stop import current
+
+        served = current()
+        if (
+            served is None
+            or served.loop is not asyncio.get_running_loop()
+            or not served.is_starting()
+            or is_held(served)
+        ):
+            return None
+        served.stop.lifespan = lifespan
+        return hold(served)
