@@ -32,7 +32,7 @@ if __name__ == "__main__":
 
 def test_there_is_a_console_script() -> None:
     """It is the command."""
-    from django_asgi_lifespan_granian.command import main
+    from django_asgi_lifespan_granian.__main__ import main
 
     [script] = importlib.metadata.entry_points(group="console_scripts", name="granian-lifespan")
     assert script.load() is main

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 import signal
+from types import SimpleNamespace
+from typing import Any
 
 import django
 from django.core.handlers.asgi import ASGIHandler
 from granian._futures import _future_watcher_wrapper
 from granian._granian import WorkerSignal
+from granian.asgi import LifespanProtocol
 from granian.log import logger
 from granian.server.mp import MPServer
 
-from django_asgi_lifespan_granian import worker
+from django_asgi_lifespan_granian import hooks, stop
 
 
 def test_names() -> None:
@@ -21,9 +24,11 @@ def test_names() -> None:
     async def inner(scope: object, protocol: object) -> None:
         """Stand for an application."""
 
-    assert MPServer._spawn_asgi_lifespan_worker.__wrapped__.__name__ == worker.WORKER
-    assert _future_watcher_wrapper(inner).__qualname__ == worker.REQUEST
-    assert logger.name == worker.logger.name
+    assert MPServer._spawn_asgi_lifespan_worker.__wrapped__.__name__ == hooks.WORKER
+    watcher = _future_watcher_wrapper(inner)
+    assert (watcher.__module__, watcher.__qualname__) == stop.REQUEST
+    assert (LifespanProtocol.__module__, LifespanProtocol.handle.__qualname__) == stop.LIFESPAN
+    assert logger.name == stop.logger.name
     assert callable(WorkerSignal.set)
 
 
@@ -31,18 +36,15 @@ def test_the_name_of_a_view() -> None:
     """From Django 5.0 to 6.0 it has a task of its own; else it runs in the one of the request."""
     constants = filter(inspect.iscode, ASGIHandler.handle.__code__.co_consts)
     names = [f"ASGIHandler.handle.<locals>.{each.co_name}" for each in constants]
-    assert (worker.VIEW in names) == ((5, 0) <= django.VERSION < (6, 1))
+    assert ASGIHandler.__module__ == stop.VIEW[0]
+    assert (stop.VIEW[1] in names) == ((5, 0) <= django.VERSION < (6, 1))
 
 
-def test_outside_a_worker_there_is_nothing_to_stop() -> None:
-    """As in granian's embedded server."""
-    assert worker.find_shutdown_event() is None
-
-
-def test_outside_a_worker_os_signals_are_left_alone() -> None:
-    """An application is made in other processes, too."""
-    from django_asgi_lifespan_granian import hooks
-
+def test_outside_a_worker_the_adapter_is_off() -> None:
+    """As in granian's embedded server, and in every other process that makes an application."""
+    adapter = hooks.GranianAdapter()
+    lifespan: Any = SimpleNamespace(receive=None)
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    hooks.application_made(object())
+    adapter.application_made(object())
+    assert adapter.lifespan(lifespan) is None
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before

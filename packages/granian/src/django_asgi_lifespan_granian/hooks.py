@@ -1,57 +1,71 @@
-"""What the adapter does inside a worker of granian's, under its own command."""
+"""Finds out whether granian runs this process as a worker, and adapts its lifespan then."""
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import signal
 import sys
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
+from granian._granian import WorkerSignal
 from granian.asgi import LifespanProtocol
 from granian.server.common import AbstractServer
 
-from django_asgi_lifespan.protocol import Receive
+from django_asgi_lifespan.adapters import (
+    AdaptedLifespan,
+    Adapter,
+    in_main_thread,
+    is_held,
+    variables_on_stack,
+)
 
-from .worker import OrderlyStop, find_shutdown_event
+from .stop import Worker
 
-__all__ = ("application_made", "lifespan")
+__all__ = ("GranianAdapter",)
 
-_server: Any = None
-"""The copy of the parent's server that a forked worker has."""
+WORKER = "_spawn_asgi_lifespan_worker"
+"""The name of the function that is a worker."""
 
 
-def application_made(application: object) -> None:
-    """Let a worker that is told to stop end, while nothing is open yet.
+class GranianAdapter(Adapter):
+    """Adapts the workers of granian's command, of its twin, and of a program's ``Granian``.
 
-    A forked worker has the OS signal handlers of its parent, which only take a note in the
-    worker's copy of the parent's server (granian/server/common.py:338 in 2.8.7).
-
-    Raises:
-        SystemExit: with 0, if the worker was told to stop while the application was imported.
+    The program itself is left alone, and so is granian's embedded server.
     """
-    global _server
-    owner: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    is_server = isinstance(cast("object", owner), AbstractServer)
-    if is_server and multiprocessing.parent_process() is not None:
-        _server = owner
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-        if _server.interrupt_signal:
-            sys.exit(0)
 
+    def application_made(self, application: Any) -> None:
+        """Let a worker that is told to stop end while nothing is open yet.
 
-def lifespan(receive: Receive) -> AbstractContextManager[None] | None:
-    """Return an orderly stop, where granian's command runs this process.
+        A forked worker has the OS signal handlers of its parent, which only take a note in the
+        worker's copy of the parent's server (granian/server/common.py:338 in 2.8.7).
 
-    granian's receive is a method of its ``LifespanProtocol`` (granian/asgi.py:67 in 2.8.7), which
-    its embedded server has, too: that one stops when the program around it says so.
-    """
-    server = getattr(receive, "__self__", None)
-    if isinstance(server, LifespanProtocol) and sys.platform != "win32":
-        shutdown_event = find_shutdown_event()
-        if shutdown_event is not None:
-            return OrderlyStop(
-                shutdown_event, kill_timeout=getattr(_server, "workers_kill_timeout", None)
-            )
-    return None
+        Raises:
+            SystemExit: with 0, if the worker was told to stop while the application was imported.
+        """
+        server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        if isinstance(cast("object", server), AbstractServer) and server.pid != os.getpid():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor sends SIGTERM for it
+            command = sys.modules.get("django_asgi_lifespan_granian.command")
+            if server.interrupt_signal and not (command and command.inherits_stop):
+                sys.exit(0)
+
+    def lifespan(self, lifespan: AdaptedLifespan) -> AbstractContextManager[None] | None:
+        """Return the orderly stop of a worker, if this is its first lifespan and it starts up."""
+        if sys.platform == "win32" or not in_main_thread():
+            return None
+        worker = variables_on_stack(WORKER)
+        if worker is None:
+            return None
+        protocol, shutdown_event = worker.get("lifespan_handler"), worker.get("shutdown_event")
+        if not (
+            isinstance(protocol, LifespanProtocol) and isinstance(shutdown_event, WorkerSignal)
+        ):
+            return None
+        if protocol.event_startup.is_set() or is_held(protocol):
+            return None
+        # A forked worker runs on a copy of its parent's stack.
+        parent = variables_on_stack(cast("Any", AbstractServer).serve)
+        kill_timeout = None if parent is None else parent["self"].workers_kill_timeout
+        return Worker(protocol, shutdown_event, lifespan, kill_timeout=kill_timeout)

@@ -1,0 +1,238 @@
+"""granian's adapter at the moments, and in the surroundings, that were hard."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from testkit.client import HOST
+from testkit.processes import Process, start
+from testkit.stories import STARTED, STOPPED
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="sends the OS signals of POSIX"),
+]
+
+AGENT = """
+import threading
+threading.Thread(target=threading.Event().wait, name="agent", daemon=True).start()
+"""
+"""As ``opentelemetry-instrument`` or a debugger does before the program begins."""
+
+BEFORE_THE_LIFESPAN = """
+import os, signal
+from project.asgi import application as django
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        os.kill(os.getpid(), signal.{signal})
+    await django(scope, receive, send)
+"""
+
+STARLETTE = """
+import contextlib
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from django_asgi_lifespan import run_lifespan
+from django_asgi_lifespan.driver import LifespanDriver
+from project.asgi import application as django
+
+@contextlib.asynccontextmanager
+async def lifespan(app):
+    async with {lifespan}:
+        yield
+
+application = Starlette(routes=[Mount("/", django)], lifespan=lifespan)
+"""
+
+PRELOADED = """
+import sys
+from project.asgi import application
+from granian import Granian
+from granian.constants import Interfaces
+
+Granian(
+    "project.asgi:application",
+    port=int(sys.argv[1]),
+    interface=Interfaces.ASGI,
+    workers_kill_timeout=4,
+).serve()
+print("the program goes on")
+"""
+
+THREAD = """
+import threading
+from project.asgi import application
+
+threading.Thread(target=threading.Event().wait, name="stuck").start()
+"""
+
+MODULES = {
+    "agent_granian": AGENT + "import runpy\nrunpy.run_module('granian', run_name='__main__')",
+    "agent_twin": AGENT
+    + "import runpy\nrunpy.run_module('django_asgi_lifespan_granian', run_name='__main__')",
+    "early_sigterm": BEFORE_THE_LIFESPAN.format(signal="SIGTERM"),
+    "front_starlette": STARLETTE.format(lifespan="run_lifespan()"),
+    "front_driver": STARLETTE.format(lifespan="LifespanDriver(django)"),
+    "preloaded": PRELOADED,
+    "with_thread": THREAD,
+    "slow_import": "from testkit import gates\ngates.block('import')\n"
+    "from project.asgi import application",
+}
+
+Serve = Callable[..., AbstractContextManager[Process]]
+TWIN = "django_asgi_lifespan_granian"
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """Return a function that starts a module as a program, beside the modules of the tests."""
+    for name, content in MODULES.items():
+        (tmp_path / f"{name}.py").write_text(content)
+
+    def launch(*program: str, **environment: str) -> AbstractContextManager[Process]:
+        return start(
+            [sys.executable, "-m", *program],
+            "chain",
+            environment={"PYTHONPATH": str(tmp_path), **environment},
+        )
+
+    return launch
+
+
+def options(application: str = "project.asgi") -> list[str]:
+    """Return the options of granian that serve *application*."""
+    return [f"{application}:application", "--interface", "asgi", "--host", HOST, "--port", "{port}"]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_the_parent_hears_os_signals_beside_older_threads(serve: Serve, name: str) -> None:
+    """Any of them may get an OS signal, which ends no wait of the main thread then."""
+    with serve("agent_twin", *options()) as server:
+        server.wait_until_serving()
+        server.stop("SIGHUP")
+        server.wait_for("search open", times=2)
+        server.wait_for("pool closed")
+        server.stop(name)
+        assert server.wait() == 0
+        assert server.lifespans() == [[*STARTED, *STOPPED]] * 2
+
+
+@pytest.mark.parametrize("module", ["granian", TWIN])
+def test_a_sigterm_just_before_the_lifespan_is_not_lost(serve: Serve, module: str) -> None:
+    """It waits in the event loop while the handlers change. granian counts the end as a failure."""
+    with serve(module, *options("early_sigterm")) as server:
+        server.wait()
+        assert "pool open" not in server.story() or server.story()[-1] == "pool closed"
+
+
+@pytest.mark.parametrize("module", ["granian", TWIN])
+@pytest.mark.parametrize("front", ["front_starlette", "front_driver"])
+def test_the_adapter_is_on_behind_applications(serve: Serve, module: str, front: str) -> None:
+    """Requests are given up in time, and the resources close before granian kills the worker."""
+    with serve(module, *options(front), "--workers-kill-timeout", "4") as server:
+        server.wait_until_serving()
+        server.send("/stream/?deaf")
+        server.wait_for("stream open")
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert "Giving up requests in flight: 1." in server.output()
+        closed = "stream closed with search in cache of pool"
+        assert server.story() == [*STARTED, "stream open", closed, *STOPPED]
+
+
+def test_a_program_that_imported_the_application_before(serve: Serve) -> None:
+    """The adapter is on in its workers, which have that limit. The program goes on afterwards."""
+    with serve("preloaded", "{port}") as server:
+        server.wait_until_serving()
+        server.send("/stream/?deaf")
+        server.wait_for("stream open")
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        closed = "stream closed with search in cache of pool"
+        assert server.story() == [*STARTED, "stream open", closed, *STOPPED]
+        assert "the program goes on" in server.output()
+        assert "Killing worker" not in server.output()
+
+
+def test_half_a_request_keeps_nothing_open(serve: Serve) -> None:
+    """Granian waits for its end, and knows of no request."""
+    with serve(TWIN, *options(), "--workers-kill-timeout", "5") as server:
+        server.wait_until_serving()
+        with server.address.connect() as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost:")
+            assert server.get("/async/").status == 200
+            server.stop("SIGTERM")
+            server.wait_for("pool closed")
+            server.wait()
+        assert server.lifespans() == [[*STARTED, *STOPPED]]
+
+
+def test_sigquit_stops_a_worker_and_the_group(serve: Serve) -> None:
+    """Its parent dies of it, and the worker closes everything."""
+    with serve(TWIN, *options()) as server:
+        server.wait_until_serving()
+        server.stop_group("SIGQUIT")
+        assert server.wait() == -signal.SIGQUIT
+        server.wait_for("pool closed", alive=False)
+        assert server.lifespans() == [[*STARTED, *STOPPED]]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("application", ["project.asgi", "with_thread"])
+def test_a_failed_startup_ends_the_command_with_3(
+    serve: Serve, application: str, workers: str
+) -> None:
+    """Whether a thread is left or not."""
+    with serve(TWIN, *options(application), "--workers", workers, CACHE_OPENING="fail") as server:
+        assert server.wait() == 3
+        assert "cache failed to start: RuntimeError: cache failed in opening" in server.output()
+
+
+@pytest.mark.parametrize("application", ["project.asgi", "with_thread"])
+def test_a_failed_shutdown_ends_the_command_with_1(serve: Serve, application: str) -> None:
+    """Whether a thread is left or not."""
+    with serve(TWIN, *options(application), CACHE_CLOSING="fail") as server:
+        server.wait_until_serving()
+        server.stop("SIGTERM")
+        assert server.wait() == 1
+        assert server.story()[-1] == "pool closed"
+
+
+def test_an_orderly_stop_beside_a_thread(serve: Serve) -> None:
+    """The process ends without the thread, and says so."""
+    with serve(TWIN, *options("with_thread")) as server:
+        server.wait_until_serving()
+        server.stop("SIGTERM")
+        assert server.wait() == 1
+        assert server.story() == [*STARTED, *STOPPED]
+        assert "The process ends without its threads, which go on: stuck" in server.output()
+
+
+def test_a_stop_while_workers_are_replaced(serve: Serve) -> None:
+    """A worker that is forked while the parent is told to stop is not told itself."""
+    with serve(TWIN, *options(), "--workers", "2", "--respawn-interval", "0.1") as server:
+        server.wait_until_serving()
+        server.wait_for("search open", times=2)
+        server.stop("SIGHUP")
+        server.wait_for("search open", times=3)
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert [story[-1] for story in server.lifespans()] == ["pool closed"] * len(server.pids())
+
+
+def test_an_os_signal_during_the_import_in_a_worker(serve: Serve) -> None:
+    """Nothing is open yet, and nothing is opened."""
+    with serve(TWIN, *options("slow_import")) as server:
+        server.wait_for("import blocked")
+        server.stop("Ctrl+C")
+        server.wait_for_output("Shutting down granian")
+        server.release("import")
+        assert server.wait() == 0
+        assert "pool opening" not in server.story()
