@@ -99,7 +99,8 @@ class FakeLifespan:
     receive = None
     is_adapted = True
 
-    def __init__(self, server: FakeServer, *, websockets: float = 0.0) -> None:
+    def __init__(self, server: FakeServer, *, websockets: float = 0.0, phase: str = "") -> None:
+        self.phase = phase
         self._server = server
         self._websockets = websockets
 
@@ -289,6 +290,27 @@ async def test_a_stop_beside_an_idle_server_ends_at_the_limit() -> None:
     await stop.run()
     assert server.journal == [*BEGIN, "9 disconnected"]
     assert asyncio.get_running_loop().time() == pytest.approx(LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("phase", "expected"), [("running", ["10 abandoned"]), ("stopping", []), ("stopped", [])]
+)
+async def test_a_server_that_waits_without_a_request_is_abandoned(
+    phase: str, expected: list[str]
+) -> None:
+    """A client has sent half a request. A shutdown that has begun is left to run."""
+    server = FakeServer()
+    stop = stop_of(server)
+    stop.lifespan = FakeLifespan(server, phase=phase)
+    stop.request()
+    await stop.run()
+    assert server.journal == [
+        "0 announced",
+        "0 WebSockets closed",
+        *BEGIN,
+        "9 disconnected",
+        *expected,
+    ]
 
 
 async def test_a_startup_is_interrupted_by_the_first_signal() -> None:

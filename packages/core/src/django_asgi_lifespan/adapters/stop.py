@@ -68,6 +68,11 @@ class AdaptedLifespan(Protocol):
     receive: Receive | None
     is_adapted: bool
 
+    @property
+    def phase(self) -> str:
+        """``"running"`` from the end of the startup until the server begins the shutdown."""
+        ...
+
     def announce_stopping(self) -> object:
         """Let the project know that the server has begun to stop. The first call counts."""
         ...
@@ -101,7 +106,10 @@ class Server(Protocol):
         ...
 
     def abandon(self) -> None:
-        """Let the lifespan shut down although requests are left, which cannot be cancelled."""
+        """Let the lifespan shut down although the server still waits.
+
+        Requests may be left that cannot be cancelled, or a client that has sent half a request.
+        """
         ...
 
 
@@ -306,7 +314,7 @@ class Stop:
         while (requests := set(self._server.requests())) or not until_idle:
             now = self._clock()
             if now >= self.deadlines.abandon_at:
-                if requests:
+                if requests or self._is_held_up():
                     self._server.abandon()
                 return
             if now >= self.deadlines.disconnect_at:
@@ -324,6 +332,10 @@ class Stop:
                 has_said = True
                 self._say_that_it_waits(len(requests))
             await self._wait(requests, now)
+
+    def _is_held_up(self) -> bool:
+        """Return whether the server has not begun the shutdown of the lifespan."""
+        return self.lifespan is not None and self.lifespan.phase == "running"
 
     def _say_that_it_waits(self, number: int) -> None:
         limit = self.deadlines.limit
