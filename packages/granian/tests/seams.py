@@ -21,6 +21,7 @@ SEAMS = [
     ),
     ("granian/server/common.py:60", "if not self.interrupt_by_parent:"),
     ("granian/server/common.py:544", "self.main_loop_interrupt.wait()"),
+    ("granian/server/common.py:553", "if any(cycle - self.respawned_wrks.get(idx, 0) <= 5.5"),
     ("granian/server/common.py:549", "if not self.respawn_failed_workers:"),
     ("granian/_signals.py set_main_signals", "signal.signal(sig, interrupt_handler)"),
     # The worker
@@ -28,8 +29,14 @@ SEAMS = [
     ("granian/server/mp.py:181 MPServer", "def _spawn_asgi_lifespan_worker("),
     (
         "granian/server/mp.py MPServer._spawn_asgi_lifespan_worker",
+        "lifespan_handler = LifespanProtocol(callback)",
+    ),
+    (
+        "granian/server/mp.py MPServer._spawn_asgi_lifespan_worker",
         "shutdown_event = set_loop_signals(loop)",
     ),
+    ("granian/server/common.py AbstractServer.serve", "def serve("),
+    ("granian/server/common.py AbstractServer.startup", "self.pid = os.getpid()"),
     (
         "granian/server/mp.py MPServer._spawn_asgi_lifespan_worker",
         "run_until_complete(lifespan_handler.startup())",
@@ -45,8 +52,10 @@ SEAMS = [
         "loop.add_signal_handler(sigval, signal_handler, sigval, None)",
     ),
     # Its side of the lifespan protocol, and requests
-    ("granian/asgi.py LifespanProtocol.handle", "self.receive,"),
-    ("granian/asgi.py:67 LifespanProtocol", "async def receive("),
+    ("granian/asgi.py LifespanProtocol.__init__", "self.event_startup = asyncio.Event()"),
+    ("granian/asgi.py LifespanProtocol.__init__", "self.failure_startup = False"),
+    ("granian/asgi.py LifespanProtocol.__init__", "self.failure_shutdown = False"),
+    ("granian/asgi.py LifespanProtocol.startup", "loop.create_task(self.handle())"),
     ("granian/_futures.py:13 _future_watcher_wrapper", "async def future_watcher("),
     ("granian/_futures.py:24", "class _CBSchedulerTask("),
 ]

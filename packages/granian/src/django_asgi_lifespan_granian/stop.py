@@ -90,7 +90,7 @@ class Worker:
             signal.signal(number, self._receive)
         self._held.enter_context(hold(self._protocol))
         self._held.callback(watch_supervisor(logger, self._stop.request))
-        self._held.callback(loop.create_task(self._run(), name="stop of granian").cancel)
+        self._held.callback(loop.create_task(self._stop.run(), name="stop of granian").cancel)
         for call in calls(*LIFESPAN):
             if call.variables["self"] is self._protocol:
                 self._task = call.task
@@ -114,10 +114,6 @@ class Worker:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if number != signal.SIGINT or self._stop.has_begun:
             self._stop.receive(number, frame)
-
-    async def _run(self) -> None:
-        await self._stop.run()
-        self.abandon()  # granian may still wait for a client that sent half a request
 
     def is_starting(self) -> bool:
         return not self._protocol.event_startup.is_set()
