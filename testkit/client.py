@@ -129,8 +129,9 @@ class WebSocket:
         from websockets.sync.client import connect
 
         url = f"ws://{HOST}:{address.port}/"
-        self._connection: ClientConnection = connect(
-            url, sock=address.connect(), open_timeout=DEADLINE
+        self._opened = contextlib.ExitStack()
+        self._connection: ClientConnection = self._opened.enter_context(
+            connect(url, sock=address.connect(), open_timeout=DEADLINE)
         )
 
     def receive(self) -> str:
@@ -158,7 +159,7 @@ class WebSocket:
 
     def close(self) -> None:
         """Close it as a client does that goes away."""
-        self._connection.close()
+        self._opened.close()
 
     def vanish(self) -> None:
         """Leave without a word, as a client does that lost its network."""

@@ -107,9 +107,9 @@ class Process:
         return [journal.of(pid).story for pid in journal.pids]
 
     def lifespans(self) -> list[list[str]]:
-        """Return the events of each process, without those of requests."""
+        """Return the events of each process, without those of requests and streams."""
         return [
-            [event for event in story if not event.startswith("request ")]
+            [event for event in story if not event.startswith(("request ", "stream "))]
             for story in self.stories()
         ]
 
@@ -181,9 +181,9 @@ class Process:
         """Return when a client can connect."""
         self.until(self.accepts, "an open port")
 
-    def wait_until_refusing(self) -> None:
+    def wait_until_refusing(self, *, alive: bool = True) -> None:
         """Return when no client can connect any more: the server has begun to stop."""
-        self.until(lambda: not self.accepts(), "a closed port")
+        self.until(lambda: not self.accepts(), "a closed port", alive=alive)
 
     def wait(self) -> int:
         """Return the exit code, which is negative after death by an OS signal."""

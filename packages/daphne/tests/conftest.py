@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from testkit.client import HOST
+from testkit import servers
 from testkit.processes import Process, start
+from testkit.servers import Start
 
 if sys.platform == "win32":
     collect_ignore_glob = ["test_process_*.py"]  # they send the OS signals of POSIX
 
 HERE = Path(__file__).parent
-Start = Callable[..., AbstractContextManager[Process]]
 
 
 @pytest.fixture
@@ -40,17 +39,15 @@ def daphne(request: pytest.FixtureRequest) -> Start:
 
 
 def _starter(module: str) -> Start:
+    starter = servers.daphne(module)
+
     def launch(
         django_app: str, *options: str, asgi: str = "asgi", **environment: str
     ) -> AbstractContextManager[Process]:
-        program = [sys.executable, "-m", module, "--bind", HOST, "--port", "{port}"]
-        if django_app == "rooms":  # is here, not in the project of the core
+        if django_app == "rooms":  # a project of its own
+            asgi = f"rooms.{asgi}"
             environment = {"DJANGO_APP": "rooms", "PYTHONPATH": str(HERE), **environment}
-            package = "rooms"
-        else:
-            package = "project"
-        program += [*options, f"{package}.{asgi}:application"]
-        return start(program, django_app, environment=environment)
+        return starter(django_app, *options, asgi=asgi, **environment)
 
     return launch
 

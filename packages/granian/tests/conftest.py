@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from testkit.client import HOST
-from testkit.processes import Process, start
-
-Start = Callable[..., AbstractContextManager[Process]]
+from testkit import servers
+from testkit.processes import Process
+from testkit.servers import Start
 
 LOOPS = ("asyncio", "uvloop")
 
@@ -29,15 +26,9 @@ def granian(tmp_path: Path, loop: str) -> Start:
     """Return what starts granian's command with a Django app of the project."""
 
     def launch(
-        django_app: str,
-        *options: str,
-        asgi: str = "asgi",
-        interface: str = "asgi",
-        program: tuple[str, ...] = ("-m", "granian"),
-        **environment: str,
+        django_app: str, *options: str, program: str = "granian", **keywords: str
     ) -> AbstractContextManager[Process]:
-        command = [sys.executable, *program, f"project.{asgi}:application"]
-        command += ["--interface", interface, "--loop", loop, "--host", HOST, "--port", "{port}"]
-        return start([*command, *options], django_app, environment=environment)
+        starter = servers.granian(program, "--loop", loop)
+        return starter(django_app, *options, **keywords)
 
     return launch

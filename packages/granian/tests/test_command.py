@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="there are no such OS signals"),
 ]
 
-TWIN = ("-m", "django_asgi_lifespan_granian")
+TWIN = "django_asgi_lifespan_granian"
 
 SPAWNING = """
 import multiprocessing
@@ -89,7 +89,7 @@ def test_workers_that_are_spawned_hear_os_signals(
     """As on macOS, and from Python 3.14 on."""
     script = tmp_path / "spawning.py"
     script.write_text(SPAWNING)
-    with granian("chain", "--workers", "2", program=(str(script),)) as server:
+    with granian("chain", "--workers", "2", program=str(script)) as server:
         server.wait_for("search open", times=2)
         server.stop(stop)
         assert server.wait() == 0

@@ -9,12 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
-from testkit.client import DEADLINE, HOST
 from testkit.processes import Process
-from testkit.stories import FOUND, STARTED, STOPPED, TRACEBACK, held
+from testkit.stories import FOUND, STARTED, STOPPED, TRACEBACK
 
 from .conftest import LOOPS, Start
 
@@ -44,36 +41,6 @@ def lifespans(server: Process) -> list[list[str]]:
     ]
 
 
-@both_loops
-@pytest.mark.parametrize(
-    ("stop", "codes"),
-    [
-        (to_parent("SIGTERM"), {0}),
-        (to_group("SIGTERM"), {0, 1}),  # 1 where a worker ends before the parent has begun to stop
-        (to_group("SIGINT"), {0}),
-    ],
-    ids=["SIGTERM", "SIGTERM to all", "Ctrl+C"],
-)
-def test_requests_in_flight_are_answered_before_anything_closes(
-    granian: Start, stop: Callable[[Process], None], codes: set[int]
-) -> None:
-    """However granian is stopped."""
-    with granian("chain", "--workers", "2") as server:
-        server.wait_for("search open", times=2)
-        server.wait_until_serving()
-        assert server.get("/sync/") == FOUND
-        request = server.send("/held/")
-        server.wait_for("request held")
-        stop(server)
-        server.wait_for("pool closed")
-        server.release("request")
-        assert request.answer() == FOUND
-        assert server.wait() in codes
-        assert lifespans(server) == [[*STARTED, *STOPPED]] * 2
-        assert TRACEBACK not in server.output()
-
-
-@both_loops
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_stop_while_the_application_is_imported_starts_nothing(granian: Start, name: str) -> None:
     """Without this package granian could not be stopped any more."""
@@ -111,61 +78,6 @@ def test_stop_during_the_startup(granian: Start) -> None:
         assert "The startup is interrupted, waiting for: cache" in server.output()
 
 
-def test_more_os_signals_hasten_nothing_while_resources_close(granian: Start) -> None:
-    """Every worker gets SIGTERM and SIGINT again and again."""
-    with granian("chain", "--workers", "2", CACHE_CLOSING="held") as server:
-        server.wait_for("search open", times=2)
-        server.stop("Ctrl+C")
-        server.wait_for("cache held", times=2)
-        insist(server)
-        server.release("cache", times=2)
-        assert server.wait() == 0
-        assert lifespans(server) == [[*STARTED, *held(STOPPED, at="cache closing")]] * 2
-
-
-@both_loops
-def test_second_ctrl_c_gives_up_requests(granian: Start) -> None:
-    """Half a second later: the view is cancelled and cleans up, and then everything closes."""
-    with granian("chain") as server:
-        server.wait_until_serving()
-        server.send("/stream/?deaf")
-        server.wait_for("stream open")
-        server.stop("Ctrl+C")
-        server.until(lambda: "Waiting without a limit" in server.output(), "half a second")
-        server.stop("Ctrl+C")
-        assert server.wait() == 0
-        closed = "stream closed with search in cache of pool"
-        assert server.story() == [*STARTED, "stream open", closed, *STOPPED]
-        assert "Giving up requests in flight: 1." in server.output()
-
-
-def test_sigterm_and_sigint_together_give_up_nothing(granian: Start) -> None:
-    """As a program sends the one that the terminal sends the other: they are one stop."""
-    with granian("chain") as server:
-        server.wait_until_serving()
-        request = server.send("/held/")
-        server.wait_for("request held")
-        server.stop("SIGTERM")
-        server.until(lambda: "Stopping worker-1" in server.output(), "the stop")
-        server.stop("Ctrl+C")
-        server.release("request")
-        assert request.answer() == FOUND
-        assert server.wait() == 0
-        assert server.story()[-len(STOPPED) :] == STOPPED
-
-
-def test_request_that_never_ends_leaves_time_to_close(granian: Start) -> None:
-    """Where granian kills after a while, requests get their share of it."""
-    with granian("chain", "--workers-kill-timeout", "5") as server:
-        server.wait_until_serving()
-        server.send("/held/")
-        server.wait_for("request held")
-        server.stop("SIGTERM")
-        assert server.wait() == 0
-        assert server.story() == [*STARTED, "request held", *STOPPED]
-        assert "Killing worker" not in server.output()
-
-
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="granian does without from 3.12 on")
 def test_everything_closes_although_rust_tasks_cannot_be_found(granian: Start) -> None:
     """The request itself is left to granian."""
@@ -192,47 +104,6 @@ def test_thread_without_end_does_not_hold_up_the_stop(granian: Start) -> None:
         assert "The process ends without its threads, which go on: " in server.output()
 
 
-@pytest.mark.parametrize("mode", ["st", "mt"])
-def test_open_websocket_is_told_of_the_stop(granian: Start, mode: str) -> None:
-    """The notice comes first, the client is told 1012, and then everything closes."""
-    with granian("sockets", "--runtime-mode", mode, asgi="sockets_asgi") as server:
-        server.wait_for("hub open")
-        server.wait_until_serving()
-        with connect(f"ws://{HOST}:{server.port}/", open_timeout=DEADLINE) as client:
-            assert client.recv(DEADLINE) == "hub"
-            server.stop("SIGTERM")
-            with pytest.raises(ConnectionClosed) as closed:
-                client.recv(DEADLINE)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1012
-        assert server.wait() == 0
-        assert server.story()[:2] == ["hub open", "server stopping"]
-        assert server.story()[-1] == "hub closed"
-
-
-def test_stream_that_is_told_of_the_stop_ends_by_itself(granian: Start) -> None:
-    """The notice comes before granian waits for it."""
-    with granian("chain") as server:
-        server.wait_until_serving()
-        request = server.send("/stream/")
-        server.wait_for("stream open")
-        server.stop("SIGTERM")
-        assert request.answer().content == b"first\nlast\n"
-        assert server.wait() == 0
-
-
-def test_workers_close_when_their_parent_ends(granian: Start) -> None:
-    """Nobody is left who could tell them."""
-    with granian("chain", "--workers", "2") as server:
-        server.wait_for("search open", times=2)
-        server.wait_until_serving()
-        server.stop("SIGKILL")
-        assert server.wait() == -signal.SIGKILL
-        server.wait_for("pool closed", times=2, alive=False)
-        assert lifespans(server) == [[*STARTED, *STOPPED]] * 2
-        assert "has ended, and so does this worker." in server.output()
-
-
 @both_loops
 def test_stop_that_comes_as_soon_as_granian_serves_is_not_lost(granian: Start) -> None:
     """Between its startup and its serving the event loop does not run, and uvloop is deaf."""
@@ -244,10 +115,9 @@ def test_stop_that_comes_as_soon_as_granian_serves_is_not_lost(granian: Start) -
 
 
 @pytest.mark.parametrize("word", ["fail", "exit"])
-@pytest.mark.parametrize("options", [(), ("--respawn-failed-workers",)], ids=["", "respawn"])
-def test_failed_startup_ends_granian(granian: Start, word: str, options: tuple[str, ...]) -> None:
+def test_failed_startup_ends_granian(granian: Start, word: str) -> None:
     """With exit code 1, also where granian replaces what fails: once is enough."""
-    with granian("chain", *options, CACHE_OPENING=word) as server:
+    with granian("chain", "--respawn-failed-workers", CACHE_OPENING=word) as server:
         assert server.wait() == 1
         assert len(server.pids()) <= 2
         assert set(map(tuple, lifespans(server))) == {(*STARTED[:3], *STOPPED[4:])}
@@ -291,7 +161,7 @@ def test_hup_replaces_every_worker(granian: Start) -> None:
 
 def test_interface_without_lifespan_says_which_one_to_choose(granian: Start) -> None:
     """When the first request arrives."""
-    with granian("chain", interface="asginl") as server:
+    with granian("chain", "--interface", "asginl") as server:
         server.wait_until_serving()
         assert server.get("/async/").status == 500
         assert "nothing was opened: pool, cache, search." in server.output()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from testkit.client import HOST
-from testkit.processes import Process, start
-
-Start = Callable[..., AbstractContextManager[Process]]
+from testkit import servers
+from testkit.processes import Process
+from testkit.servers import Start
 
 WORKERS = ("LifespanWorker", "NativeLifespanWorker")
 
@@ -47,22 +44,11 @@ def gunicorn(tmp_path: Path, worker: str) -> Start:
     """
 
     def launch(
-        django_app: str,
-        *options: str,
-        asgi: str = "asgi",
-        configuration: str = "",
-        **environment: str,
+        django_app: str, *options: str, configuration: str = "", **keywords: str
     ) -> AbstractContextManager[Process]:
         file = tmp_path / "gunicorn.conf.py"
         file.write_text(configuration)
-        module = asgi if "." in asgi else f"project.{asgi}"
-        command = [sys.executable, "-m", "gunicorn", f"{module}:application"]
-        command += ["--config", str(file), "--bind", f"{HOST}:{{port}}", "--no-control-socket"]
-        if worker:
-            ours = worker in WORKERS
-            name = f"django_asgi_lifespan_gunicorn.{worker}" if ours else worker
-            command += ["--worker-class", name]
-        command += options
-        return start(command, django_app, environment=environment)
+        starter = servers.gunicorn(worker, "--config", str(file))
+        return starter(django_app, *options, **keywords)
 
     return launch

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 
-from testkit.client import HOST
-from testkit.processes import Process, start
-
-Start = Callable[..., AbstractContextManager[Process]]
+from testkit import servers
+from testkit.servers import Start
 
 STOCK, TWIN = "hypercorn", "django_asgi_lifespan_hypercorn"
 
@@ -39,15 +33,7 @@ def module(way: tuple[str, str]) -> str:
 
 
 @pytest.fixture
-def hypercorn(tmp_path: Path, way: tuple[str, str]) -> Start:
-    """Return what starts hypercorn, by either command, with a Django app of the project."""
-
-    def launch(
-        django_app: str, *options: str, asgi: str = "asgi", **environment: str
-    ) -> AbstractContextManager[Process]:
-        module, worker = way
-        command = [sys.executable, "-m", module, f"project.{asgi}:application"]
-        command += ["--bind", f"{HOST}:{{port}}", "--worker-class", worker, *options]
-        return start(command, django_app, environment=environment)
-
-    return launch
+def hypercorn(way: tuple[str, str]) -> Start:
+    """Return the starter of hypercorn, by either command, with a Django app of the project."""
+    module, worker = way
+    return servers.hypercorn(module, "--worker-class", worker)

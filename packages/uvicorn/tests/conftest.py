@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,15 @@ import django
 import pytest
 
 from process.conftest import dev_mode, loop
-from testkit.client import HOST
-from testkit.processes import Process, start
+from testkit import servers
+from testkit.processes import start
+from testkit.servers import Start
 
 __all__ = ("dev_mode", "loop")
 
 if sys.platform == "win32":
     collect_ignore_glob = ["test_process_*.py"]  # they send the OS signals of POSIX
 
-Start = Callable[..., AbstractContextManager[Process]]
 Setup = tuple[int, list[str]]
 
 # Before 5.0, Django did not end a view whose client had gone; uvicorn logs its cancellation.
@@ -40,26 +38,15 @@ def setup(request: pytest.FixtureRequest) -> Setup:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Start:
-    """Return what starts the command with a Django app of the project."""
-    return _starter("django_asgi_lifespan_uvicorn")
+def command() -> Start:
+    """Return the starter of the command, with a Django app of the project."""
+    return servers.uvicorn("django_asgi_lifespan_uvicorn")
 
 
 @pytest.fixture
-def stock(tmp_path: Path) -> Start:
-    """Return what starts uvicorn's own command, where the hooks act."""
-    return _starter("uvicorn")
-
-
-def _starter(module: str) -> Start:
-    def launch(
-        django_app: str, *options: str, asgi: str = "asgi", **environment: str
-    ) -> AbstractContextManager[Process]:
-        program = [sys.executable, "-m", module, f"project.{asgi}:application"]
-        program += ["--host", HOST, "--port", "{port}", *options]
-        return start(program, django_app, environment=environment)
-
-    return launch
+def stock() -> Start:
+    """Return the starter of uvicorn's own command, where the hooks act."""
+    return servers.uvicorn()
 
 
 @pytest.fixture

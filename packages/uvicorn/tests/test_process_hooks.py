@@ -2,57 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 import signal
 
 import pytest
 
-from testkit.stories import STARTED, STOPPED, TRACEBACK
+from testkit.stories import STARTED, STOPPED
 
-from .conftest import CANCELS_QUIETLY, Setup, Start
+from .conftest import Start
 
 pytestmark = pytest.mark.process
-
-
-@pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
-def test_a_real_second_ctrl_c_gives_up_requests_alone(
-    stock: Start, setup: Setup, stop: str
-) -> None:
-    """Resources close, without the noise of a forced exit, and the exit code is uvicorn's."""
-    count, options = setup
-    with stock("chain", *options) as server:
-        server.wait_for("search open", times=count)
-        server.wait_until_serving()
-        request = server.send("/held/")
-        server.wait_for("request held")
-        server.stop(stop)
-        if count == 1:
-            server.wait_until_refusing()
-        server.hurry("Giving up requests in flight: 1.")
-        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
-            request.answer()
-        assert server.wait() == (-signal.SIGTERM if stop == "SIGTERM" and count == 1 else 0)
-        closed = [[each for each in story if "request" not in each] for story in server.stories()]
-        assert closed == [[*STARTED, *STOPPED]] * len(closed)
-        assert "unsupported" not in server.output()
-        assert TRACEBACK not in server.output() or not CANCELS_QUIETLY
-
-
-def test_sigterm_and_sigint_together_are_one_stop(stock: Start, setup: Setup) -> None:
-    """A program that forwards SIGTERM at Ctrl+C does not make it a forced exit."""
-    count, options = setup
-    with stock("chain", *options) as server:
-        server.wait_for("search open", times=count)
-        server.wait_until_serving()
-        request = server.send("/held/")
-        server.wait_for("request held")
-        server.stop_group("SIGTERM")
-        server.stop_group("SIGINT")
-        server.release("request")
-        assert request.answer().status == 200
-        assert server.wait() == (-signal.SIGTERM if count == 1 else 0)
-        closed = [[each for each in story if "request" not in each] for story in server.stories()]
-        assert closed == [[*STARTED, *STOPPED]] * len(closed)
 
 
 @pytest.mark.parametrize("name", ["SIGQUIT", "SIGHUP"])
@@ -114,16 +72,3 @@ def test_the_log_says_that_requests_have_no_limit(stock: Start) -> None:
         server.release("request")
         assert request.answer().status == 200
         assert server.wait() == -signal.SIGTERM
-
-
-def test_a_limit_of_uvicorn_cancels_the_view_too(stock: Start) -> None:
-    """Before its resources close, and without a traceback."""
-    with stock("chain", "--timeout-graceful-shutdown", "1") as server:
-        server.wait_until_serving()
-        server.send("/stream/?deaf")
-        server.wait_for("stream open")
-        server.stop("SIGTERM")
-        assert server.wait() == -signal.SIGTERM
-        stream = ["stream open", "stream closed with search in cache of pool"]
-        assert server.story() == [*STARTED, *stream, *STOPPED]
-        assert TRACEBACK not in server.output() or not CANCELS_QUIETLY
