@@ -1,5 +1,0 @@
-"""The former address of ``websockets``."""
-
-from .websockets import SERVICE_RESTART
-
-__all__ = ("SERVICE_RESTART",)
