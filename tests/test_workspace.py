@@ -12,6 +12,22 @@ from tools import pins
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+COMMON = {"__init__.py", "hooks.py", "stop.py", "py.typed"}
+COMMAND = {"__main__.py", "command.py"}
+RUNSERVER = {
+    "runserver.py",
+    "management/__init__.py",
+    "management/commands/__init__.py",
+    "management/commands/runserver.py",
+}
+# A file named server.py or worker.py has subclasses of the server's classes.
+ADAPTERS = {
+    "daphne": COMMON | COMMAND | RUNSERVER | {"server.py"},
+    "granian": COMMON | COMMAND,
+    "gunicorn": COMMON | {"worker.py", "asgi_worker.py", "uvicorn_worker.py"},
+    "hypercorn": COMMON | COMMAND,
+    "uvicorn": COMMON | COMMAND | RUNSERVER | {"server.py", "apps.py", "checks.py"},
+}
 # The brackets keep the pattern from matching itself.
 REGISTRY_HOSTS = re.compile("pypi[.]org|pythonhoste[d]|npmjs[.](com|org)|debian[.]org")
 
@@ -50,6 +66,34 @@ def test_no_file_names_a_registry() -> None:
 
     assert Path(__file__) in files
     assert [path for path in files if REGISTRY_HOSTS.search(path.read_text(errors="ignore"))] == []
+
+
+@pytest.mark.parametrize("server", ADAPTERS)
+def test_each_adapter_has_the_same_files(server: str) -> None:
+    """So `diff -rq` of two adapters shows the differences of their servers, and no others."""
+    package = ROOT / "packages" / server
+    source = package / "src" / f"django_asgi_lifespan_{server}"
+    files = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert files == ADAPTERS[server]
+    assert (package / "tests" / "seams.py").is_file()
+
+
+@pytest.mark.parametrize("server", ADAPTERS)
+def test_adapters_import_from_two_modules_of_the_core(server: str) -> None:
+    """So each other module of the core may change without its adapters."""
+    imports = re.compile(r"^\s*(?:from|import) (django_asgi_lifespan(?:\.[\w.]+)?)\b", re.MULTILINE)
+    source = ROOT / "packages" / server / "src"
+    used = {name for path in source.rglob("*.py") for name in imports.findall(path.read_text())}
+    assert used - {"django_asgi_lifespan", "django_asgi_lifespan.adapters"} == set()
+
+
+def test_every_adapter_has_a_list_of_files() -> None:
+    """An adapter for another server is listed, too."""
+    assert sorted(["core", *ADAPTERS]) == [package.name for package in PACKAGES]
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
