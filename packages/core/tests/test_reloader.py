@@ -83,6 +83,32 @@ def test_every_os_signal_that_stops_a_process_closes_the_server(
         assert program.story() == ["server open", "server closed"]
 
 
+OLDER_THREAD = """
+import os, signal, threading
+from testkit import gates
+
+def serve():
+    if os.environ.get("RUN_MAIN", "") == os.environ["AGENT_IN"]:
+        gates.block("agent")
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    threading.Event().wait()
+
+threading.Thread(target=serve, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("process", ["", "true"], ids=["parent", "child"])
+def test_an_os_signal_may_arrive_in_an_older_thread(run: Run, tmp_path: Path, process: str) -> None:
+    """It wakes the main thread from no system call."""
+    (tmp_path / "sitecustomize.py").write_text(OLDER_THREAD)
+    with run(AGENT_IN=process, PYTHONPATH=str(tmp_path)) as program:
+        program.wait_for("agent blocked")
+        program.wait_for("server open")
+        program.release("agent")
+        assert program.wait() == 0
+        assert program.story()[-1] == "server closed"
+
+
 def test_the_exit_code_is_that_of_the_stop(run: Run) -> None:
     """A server that could not close everything says so."""
     with run(CODE="1") as program:

@@ -11,6 +11,7 @@ The private parts of django/utils/autoreload.py (Django 4.2 to 6.1) on which thi
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -39,6 +40,9 @@ PIPE = "DJANGO_ASGI_LIFESPAN_PARENT"
 
 RELOAD = 3
 """The exit code of a child that another one is to replace (``trigger_reload``)."""
+
+TICK = 0.5
+"""Seconds after which the parent looks whether it was told to stop."""
 
 PATIENCE = 1.0
 """Seconds that the child has to end when everything is closed, or when it is to say why not."""
@@ -85,7 +89,7 @@ class _Parent:
             )
             if self._is_told:  # while the child was started
                 self._child.terminate()
-            code = self._child.wait()
+            code = _wait_for(self._child)
             # A child that was told while it imported the project has died of the OS signal.
             if self._is_told and (code < 0 or code == RELOAD):
                 return 0
@@ -96,6 +100,16 @@ class _Parent:
         self._is_told = True
         if self._child is not None and sys.platform != "win32":  # there, Ctrl+C reaches the child
             self._child.terminate()
+
+
+def _wait_for(child: subprocess.Popen[bytes]) -> int:
+    """Return the exit code of *child*, waking up now and then.
+
+    An OS signal may arrive in another thread, and wakes the main thread from no system call.
+    """
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.wait(TICK)
 
 
 def _child_environment() -> dict[str, str]:
