@@ -14,7 +14,11 @@ from testkit.processes import Process, start
 from testkit.servers import Start
 
 if sys.platform == "win32":
-    collect_ignore_glob = ["test_process_*.py"]  # they send the OS signals of POSIX
+    collect_ignore_glob = [
+        "test_process_*.py",
+        "test_stop.py",
+        "test_surroundings.py",
+    ]  # they send the OS signals of POSIX
 
 HERE = Path(__file__).parent
 
@@ -39,25 +43,33 @@ def daphne(request: pytest.FixtureRequest) -> Start:
 
 
 def _starter(module: str) -> Start:
-    starter = servers.daphne(module)
+    bound, unbound = servers.daphne(module), servers.starter("-m", module, "{application}")
 
     def launch(
-        django_app: str, *options: str, asgi: str = "asgi", **environment: str
+        django_app: str, *options: str, asgi: str = "asgi", bind: bool = True, **environment: str
     ) -> AbstractContextManager[Process]:
         if django_app == "rooms":  # a project of its own
             asgi = f"rooms.{asgi}"
             environment = {"DJANGO_APP": "rooms", "PYTHONPATH": str(HERE), **environment}
+        starter = bound if bind else unbound
         return starter(django_app, *options, asgi=asgi, **environment)
 
     return launch
 
 
 @pytest.fixture
-def runserver(tmp_path: Path) -> Start:
-    """Return what starts the development server, with a Django app that is in ``tmp_path``."""
-    (tmp_path / "changing").mkdir()
-    (tmp_path / "changing" / "__init__.py").touch()
-    (tmp_path / "changing" / "lifespan.py").touch()
+def changing(tmp_path: Path) -> Path:
+    """Return the ``lifespan.py`` of a Django app that is in ``tmp_path``, to be written."""
+    folder = tmp_path / "changing"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "lifespan.py").touch()
+    return folder / "lifespan.py"
+
+
+@pytest.fixture
+def runserver(tmp_path: Path, changing: Path) -> Start:
+    """Return what starts the development server, with the Django app ``changing``."""
 
     def launch(
         *options: str, apps: str = "daphne", **environment: str

@@ -304,12 +304,14 @@ class ServedApplication:
         return self._requests
 
     def disconnect(self) -> None:
-        for connection in list(self._server.connections):
+        for connection, details in list(self._server.connections.items()):
             channel: Any = getattr(connection, "channel", None)
+            if "disconnected" in details:  # answered, or a WebSocket has its transport
+                continue
             if isinstance(connection, WebRequest) and hasattr(channel, "abortConnection"):
                 channel.connectionLost(Failure(ConnectionAborted()))  # a stream of HTTP/2
                 channel.abortConnection()
-            elif connection.transport is not None:  # else a WebSocket has it
+            else:
                 connection.transport.abortConnection()
 
     def abandon(self) -> None:

@@ -18,7 +18,9 @@ class Room(AsyncWebsocketConsumer):  # type: ignore[misc]
     wish: str | None = None
 
     async def connect(self) -> None:
-        """Accept everybody."""
+        """Accept everybody, at ``/late/`` when the test lets it."""
+        if self.scope["path"] == "/late/":
+            await gates.hold("accept")
         await self.accept()
         await self.send(text_data=f"{hub.get()} {self.scope['state']['hub']}")
 
