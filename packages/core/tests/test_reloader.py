@@ -17,7 +17,7 @@ from django.utils import autoreload
 from testkit.processes import Process, start
 
 PROGRAM = """
-import logging, os, threading
+import logging, os, signal, sys, threading
 import django
 from django.conf import settings
 from django_asgi_lifespan.adapters import run_with_reloader
@@ -30,6 +30,8 @@ import watched
 told, closed = threading.Event(), threading.Event()
 
 def serve(*, port):
+    if "BUFFERS" in os.environ:
+        journal.write("stdout", f"unbuffered {sys.stdout.write_through}")
     journal.write("server", "open" if port == 80 else f"open at {port}")
     told.wait()
     if "CLOSING" in os.environ:
@@ -42,6 +44,14 @@ def stop():
     closed.wait()
     return int(os.environ.get("CODE", 0))
 
+def tell(event, details):
+    if event == "subprocess.Popen":
+        journal.write("parent", "told")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+if "TOLD" in os.environ and "RUN_MAIN" not in os.environ:
+    sys.addaudithook(tell)
+sys.platform = os.environ.get("PLATFORM", sys.platform)
 run_with_reloader(serve, stop=stop, logger=logging.getLogger("server"), port=80)
 """
 
@@ -54,10 +64,13 @@ def run(tmp_path: Path) -> Run:
     (tmp_path / "program.py").write_text(PROGRAM)
     (tmp_path / "watched.py").write_text("urlpatterns = []\n")
 
-    def launch(**environment: Any) -> AbstractContextManager[Process]:
+    def launch(*flags: str, **environment: Any) -> AbstractContextManager[Process]:
         options = {"stderr": environment.pop("stderr")} if "stderr" in environment else {}
         return start(
-            [sys.executable, "program.py"], cwd=tmp_path, environment=environment, **options
+            [sys.executable, *flags, "program.py"],
+            cwd=tmp_path,
+            environment=environment,
+            **options,
         )
 
     return launch
@@ -107,6 +120,32 @@ def test_an_os_signal_may_arrive_in_an_older_thread(run: Run, tmp_path: Path, pr
         program.release("agent")
         assert program.wait() == 0
         assert program.story()[-1] == "server closed"
+
+
+def test_an_os_signal_while_the_child_is_started_ends_it(run: Run) -> None:
+    """The parent has no child yet that it could tell, and tells it when it has."""
+    with run(TOLD="1") as program:
+        assert program.wait() == 0
+        assert program.story() == ["parent told"]
+
+
+def test_the_parent_leaves_ctrl_c_to_the_child_on_windows(run: Run) -> None:
+    """There, the console sends it to both, and a terminated child closes nothing."""
+    with run(PLATFORM="win32") as program:
+        program.wait_for("server open")
+        program.stop_group("SIGINT")
+        assert program.wait() == 0
+        assert program.story() == ["server open", "server closed"]
+
+
+@pytest.mark.parametrize("flags", [(), ("-u",)], ids=["buffered", "unbuffered"])
+def test_the_child_buffers_its_output_as_the_parent_does(run: Run, flags: tuple[str, ...]) -> None:
+    """The parent's flags are not those of the child, but its output is."""
+    with run(*flags, BUFFERS="1", PYTHONUNBUFFERED="") as program:
+        program.wait_for("server open")
+        assert f"stdout unbuffered {bool(flags)}" in program.story()
+        program.stop("SIGTERM")
+        assert program.wait() == 0
 
 
 def test_the_exit_code_is_that_of_the_stop(run: Run) -> None:

@@ -160,6 +160,21 @@ def test_an_interrupted_wait_cancels_the_coroutine(journal: Journal) -> None:
     assert journal == ["opens", "closes"]
 
 
+def test_a_thread_that_cannot_be_started_is_an_error(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for a lifespan that was never begun."""
+    declare(journal)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"), run_lifespan_sync():
+        journal.append("block")
+    assert journal == []
+
+
 PROJECT = {
     "shop/__init__.py": "",
     "shop/lifespan.py": """

@@ -30,6 +30,7 @@ from django_asgi_lifespan import (
 from django_asgi_lifespan.asgi import LifespanApplication
 from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler
+from django_asgi_lifespan.lifespans import lifespans
 
 pytestmark = pytest.mark.real_clock  # sync code runs in threads
 
@@ -234,6 +235,33 @@ async def test_a_block_may_be_left_in_another_context(pool: Resource[Pool]) -> N
         pool.get()
 
 
+async def test_a_block_may_be_left_in_a_copy_of_its_context(pool: Resource[Pool]) -> None:
+    """There it answers until then, and that of the server after."""
+
+    async def leave() -> None:
+        assert pool.get() is state["pool"]
+        await block.__aexit__(None, None, None)
+        assert pool.get() is server.pool
+
+    async with Server(LifespanASGIHandler()) as server:
+        block = run_lifespan()
+        state = await block.__aenter__()
+        await asyncio.create_task(leave())
+        assert pool.get() is server.pool
+
+
+async def test_a_lifespan_that_ends_in_a_forked_process_is_not_the_childs(
+    pool: Resource[Pool],
+) -> None:
+    """The child is told of the fork, before and after the block that it has inherited."""
+    async with run_lifespan():
+        lifespans.forget()  # as in a child
+        with pytest.raises(ResourceUnavailableError, match="this process was forked from"):
+            pool.get()
+    with pytest.raises(ResourceUnavailableError, match="this process was forked from"):
+        pool.get()
+
+
 def test_sync_code_of_no_lifespan_is_told_of_all(pool: Resource[Pool]) -> None:
     """A thread that somebody started does not know whose it is."""
     errors: list[str] = []
@@ -323,7 +351,7 @@ async def second():
         told()
         await asyncio.Event().wait()
     yield
-    if {moment!r} == "shutdown":
+    if "shutdown" in {moment!r}:
         told()
         told()
         await asyncio.sleep(0.1)
@@ -335,7 +363,7 @@ if {moment!r} == "never left":
     told()
     threading.Event().wait(60)
 with run_lifespan_sync():
-    if {moment!r} == "block":
+    if "block" in {moment!r}:
         told()
         threading.Event().wait(60)
 """
@@ -381,12 +409,29 @@ def test_an_os_signal_ends_the_block_at_any_moment(name: str, moment: str) -> No
     ]
 
 
+@pytest.mark.parametrize("moment", ["shutdown", "block and shutdown"])
 @marked
-def test_a_repeated_sigterm_does_not_cut_the_shutdown() -> None:
+def test_a_repeated_sigterm_does_not_cut_the_shutdown(moment: str) -> None:
     """Supervisors repeat it."""
-    code, lines, errors = run_script(BLOCK.format(name="SIGTERM", moment="shutdown"))
+    code, lines, errors = run_script(BLOCK.format(name="SIGTERM", moment=moment))
     assert code == 143, errors
     assert lines == ["pool opens", "second closes", "pool closes"]
+
+
+@marked
+def test_a_handler_that_the_block_has_set_stays() -> None:
+    """It is the program's own."""
+    code, lines, errors = run_script(
+        """
+        def mine(number, frame): say("told")
+
+        with run_lifespan_sync():
+            signal.signal(signal.SIGTERM, mine)
+        os.kill(os.getpid(), signal.SIGTERM)
+        """
+    )
+    assert code == 0, errors
+    assert lines == ["pool opens", "pool closes", "told"]
 
 
 @marked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import itertools
 import logging
@@ -247,5 +248,5 @@ answering: contextvars.ContextVar[Lifespan | None] = contextvars.ContextVar(
 """The lifespan that answers here: set inside the block of ``run_lifespan()`` and of its sync twin,
 and in the requests of an event loop that has several lifespans."""
 
-if hasattr(os, "register_at_fork"):
+with contextlib.suppress(AttributeError):  # Windows has no forks
     os.register_at_fork(after_in_child=lifespans.forget)

@@ -119,7 +119,7 @@ def _child_environment() -> dict[str, str]:
         os.set_inheritable(read, True)
         environment[PIPE] = str(read)
     if getattr(sys.stdout, "write_through", False):  # python -u, which is not passed on
-        environment.setdefault("PYTHONUNBUFFERED", "1")
+        environment["PYTHONUNBUFFERED"] = "1"
     return environment
 
 
