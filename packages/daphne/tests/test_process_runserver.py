@@ -168,13 +168,47 @@ def test_a_failed_startup_without_the_reloader_ends_with_3(runserver: Start) -> 
         assert server.story() == [*STARTED[:3], *STOPPED[4:]]
 
 
-def test_stop_during_the_startup_closes_what_is_open(runserver: Start) -> None:
-    """The startup is interrupted."""
-    with runserver(apps=OURS, CACHE_OPENING="stuck") as server:
+@pytest.mark.parametrize("stop", ["Ctrl+C", "SIGTERM", "SIGHUP", "SIGQUIT"])
+@pytest.mark.parametrize("options", [[], ["--noreload"]], ids=["reloader", "noreload"])
+def test_stop_during_the_startup_closes_the_open_resources(
+    runserver: Start, options: list[str], stop: str
+) -> None:
+    """The startup is interrupted, and the log names the resource that was pending."""
+    with runserver(*options, apps=OURS, CACHE_OPENING="stuck") as server:
         server.wait_for("cache stuck")
-        server.stop("Ctrl+C")
+        server.stop(stop)
         assert server.wait() == 0
         assert server.story() == [*STARTED[:3], "cache stuck", "cache cancelled", *STOPPED[4:]]
+        assert "The startup is interrupted, waiting for: cache" in server.output()
+
+
+def test_a_changed_file_interrupts_the_startup(runserver: Start, tmp_path: Path) -> None:
+    """The next process starts anew."""
+    with runserver(apps=OURS, CACHE_OPENING="held") as server:
+        server.wait_for("cache held")
+        change(server, tmp_path)
+        server.wait_for("cache held", times=2)
+        server.release("cache")
+        server.wait_for("search open")
+        server.stop("Ctrl+C")
+        assert server.wait() == 0
+        assert server.stories() == [
+            [*STARTED[:3], "cache held", "cache cancelled", *STOPPED[4:]],
+            [*held(STARTED, at="cache opening"), *STOPPED],
+        ]
+
+
+@pytest.mark.parametrize("stop", ["SIGHUP", "SIGQUIT", "SIGKILL"])
+def test_no_child_is_left_behind(runserver: Start, stop: str) -> None:
+    """When the terminal is closed, or when nothing but the parent is killed."""
+    with runserver(apps=OURS) as server:
+        server.wait_for("search open")
+        server.wait_until_serving()
+        server.stop(stop)
+        server.wait_for("pool closed", alive=False)
+        assert server.wait() == (-signal.SIGKILL if stop == "SIGKILL" else 0)
+        server.until(lambda: not server.accepts(), "a closed port", alive=False)
+        assert server.story() == [*STARTED, *STOPPED]
 
 
 @pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
