@@ -312,7 +312,8 @@ class ServedApplication:
                 channel.connectionLost(Failure(ConnectionAborted()))  # a stream of HTTP/2
                 channel.abortConnection()
             else:
-                connection.transport.abortConnection()
+                transport: Any = connection.transport
+                transport.abortConnection()
 
     def abandon(self) -> None:
         """Do nothing: the server waits for no request."""
