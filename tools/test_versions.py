@@ -99,7 +99,7 @@ def run(*command: str, environment: dict[str, str] | None = None) -> str:
     ).stdout
 
 
-def test(pair: Pair, *, measured: bool) -> bool:
+def test(pair: Pair, measured: bool) -> bool:  # noqa: FBT001 - mapped over both
     """Whether the pair passed. Prints one line, after the whole output if it failed.
 
     Some pairs alone run the tests marked as measured, whose processes take more than a minute.
@@ -154,7 +154,7 @@ def main() -> None:
 
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         ends = (pairs[0], pairs[-1])
-        passed = list(executor.map(lambda pair: test(pair, measured=pair in ends), pairs))
+        passed = list(executor.map(test, pairs, [pair in ends for pair in pairs]))
     if not all(passed):
         sys.exit(f"{passed.count(False)} of {len(pairs)} pairs failed.")
     print(f"All {len(pairs)} pairs passed.")
