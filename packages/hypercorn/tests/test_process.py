@@ -55,7 +55,9 @@ def lifespans(server: Process) -> list[list[str]]:
 def test_more_os_signals_hasten_nothing(hypercorn: Start) -> None:
     """Every process is told to stop again and again while a resource closes."""
     with hypercorn("chain", "--workers", "2", CACHE_CLOSING="held") as server:
-        server.wait_for("search open", times=2)
+        # Until a worker serves, a second Ctrl+C cuts its interrupted startup short.
+        running = "hypercorn.error INFO: Running on"
+        server.until(lambda: server.output().count(running) == 2, "both workers to serve")
         server.stop_group("SIGTERM")
         server.wait_for("cache held", times=2)
         server.stop("Ctrl+C")
