@@ -18,7 +18,7 @@ Start = Callable[..., AbstractContextManager[Process]]
 """Takes the Django app and more options of the server.
 
 By keyword it takes ``asgi``, the module of ``served/project`` or another one that has the
-application, and variables of the environment.
+application, or the application itself as ``module:name``, and variables of the environment.
 """
 
 HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
@@ -30,7 +30,8 @@ def starter(*command: str) -> Start:
     def launch(
         django_app: str, *options: str, asgi: str = "asgi", **environment: str
     ) -> AbstractContextManager[Process]:
-        application = f"{asgi if '.' in asgi else f'project.{asgi}'}:application"
+        module = asgi if "." in asgi else f"project.{asgi}"
+        application = module if ":" in module else f"{module}:application"
         words = [word.replace("{application}", application) for word in command]
         return start([sys.executable, *words, *options], django_app, environment=environment)
 

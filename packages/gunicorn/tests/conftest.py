@@ -37,6 +37,25 @@ def worker(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def surrounded(tmp_path: Path, gunicorn: Start) -> Start:
+    """Return what starts gunicorn with an ASGI module of the test's own: its source, and a name.
+
+    The module has everything of the project's own, and ``journal`` and ``gates``.
+    """
+
+    def launch(
+        source: str, *options: str, name: str = "application", app: str = "chain", **settings: str
+    ) -> AbstractContextManager[Process]:
+        (tmp_path / "surroundings").mkdir()
+        file = tmp_path / "surroundings" / "asgi.py"
+        file.write_text(f"from project.asgi import *\nfrom testkit import gates, journal\n{source}")
+        asgi = f"surroundings.asgi:{name}"
+        return gunicorn(app, *options, asgi=asgi, PYTHONPATH=str(tmp_path), **settings)
+
+    return launch
+
+
+@pytest.fixture
 def gunicorn(tmp_path: Path, worker: str) -> Start:
     """Return what starts gunicorn with a worker class of ours and a Django app of the project.
 

@@ -123,3 +123,4 @@ class _StockServer(UvicornRequests):
 
     def abandon(self) -> None:
         self._server.server_state.tasks.clear()
+        self._server.server_state.connections.clear()

@@ -199,6 +199,8 @@ class LifespanWorkerBase(Worker, Server):
             self.log.error("The application cannot be loaded: it raised SystemExit(%r)", end.code)
             self._failure = STARTUP_FAILURE
         except Exception as error:
+            if not self.alive and not self.booted:  # interrupted, perhaps within a lock
+                raise SystemExit(0) from error
             if not self.booted:  # the arbiter logs the reason
                 cannot_import = isinstance(error, AppImportError)
                 self._fail(Arbiter.APP_LOAD_ERROR if cannot_import else STARTUP_FAILURE)
@@ -233,12 +235,14 @@ class LifespanWorkerBase(Worker, Server):
         such workers, and ends with 1 and a traceback (``reap_workers()`` called in ``stop()``,
         gunicorn/arbiter.py:683).
         """
-        if code != SHUTDOWN_FAILURE and not os.read(self._token, 1):
-            deadline = time.monotonic() + HANDOVER
-            while self.alive and os.getppid() == self.ppid and time.monotonic() < deadline:
-                time.sleep(POLL)
-            code = code if time.monotonic() >= deadline else 0
-        exit_despite_threads(self.log.error_log, code=code)
+        if code == SHUTDOWN_FAILURE or os.read(self._token, 1):
+            exit_despite_threads(self.log.error_log, code=code)
+            return
+        deadline = time.monotonic() + HANDOVER
+        while self.alive and os.getppid() == self.ppid and time.monotonic() < deadline:
+            time.sleep(POLL)
+        code = code if time.monotonic() >= deadline else 0
+        exit_despite_threads(self.log.error_log, after=FAREWELL[1], code=code)
         if not code:
             raise SystemExit(0)
 
