@@ -38,7 +38,7 @@ def worker(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def surrounded(tmp_path: Path, gunicorn: Start) -> Start:
-    """Return what starts gunicorn with an ASGI module of the test's own: its source, and a name.
+    """Return a function that starts gunicorn with an ASGI module of the test's own.
 
     The module has everything of the project's own, and ``journal`` and ``gates``.
     """
@@ -57,7 +57,7 @@ def surrounded(tmp_path: Path, gunicorn: Start) -> Start:
 
 @pytest.fixture
 def gunicorn(tmp_path: Path, worker: str) -> Start:
-    """Return what starts gunicorn with a worker class of ours and a Django app of the project.
+    """Return a function that starts gunicorn with a worker class and a Django app of ours.
 
     Without a name of a class it is left to the configuration.
     """
