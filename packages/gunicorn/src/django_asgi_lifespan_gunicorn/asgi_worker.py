@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from typing import Any
+import inspect
+from collections.abc import Collection, Coroutine
+from typing import Any, cast
 
 from gunicorn.workers.gasgi import ASGIWorker
 
@@ -79,16 +80,22 @@ def _requests() -> list[Call]:
     return [*calls(HTTP, *http), *calls(WEBSOCKET, "WebSocketProtocol.run")]
 
 
+def _coroutine(task: asyncio.Task[Any]) -> Coroutine[Any, Any, Any]:
+    return cast("Coroutine[Any, Any, Any]", task.get_coro())
+
+
 async def _close_idle_connections() -> None:
     """Close every connection that has no request, for which gunicorn would wait.
 
-    A cancelled connection closes itself, unless a whole request has come meanwhile.
+    A cancelled connection closes itself, unless a whole request has come meanwhile. One that has
+    not begun yet would not, and gets its turn first.
     """
     connections = ("ASGIProtocol._handle_connection", "ASGIProtocol._handle_http2_connection")
     while True:
         busy = {each for call in _requests() for each in (call.task, call.variables["self"])}
         for task, variables in calls(HTTP, *connections):
             ready: asyncio.Event | None = variables["self"]._request_ready
-            if not busy & {task, variables["self"]} and not (ready and ready.is_set()):
+            is_idle = not busy & {task, variables["self"]} and not (ready and ready.is_set())
+            if is_idle and inspect.getcoroutinestate(_coroutine(task)) != inspect.CORO_CREATED:
                 task.cancel()
         await asyncio.sleep(POLL)
