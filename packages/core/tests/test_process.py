@@ -20,6 +20,7 @@ from django_asgi_lifespan.adapters import (
     exit_despite_threads,
     handle_os_signals,
     in_main_thread,
+    reloader,
     stop_signals,
     watch_supervisor,
 )
@@ -245,3 +246,15 @@ def test_sighup_stops_a_server_unless_it_is_ignored() -> None:
         assert signal.SIGTERM in stop_signals()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, the child has no pipe to its parent")
+def test_the_child_of_a_reloader_stops_when_its_parent_has_ended() -> None:
+    """The other end of a pipe is closed then."""
+    received: list[int] = []
+    read, write = os.pipe()
+    os.close(write)
+    with handle_os_signals([signal.SIGTERM], lambda number, frame: received.append(number)):
+        reloader._end_with_parent(read)
+    os.close(read)
+    assert received == [signal.SIGTERM]
