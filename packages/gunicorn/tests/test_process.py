@@ -72,9 +72,9 @@ def test_failed_startup_ends_gunicorn(gunicorn: Start) -> None:
     with gunicorn("chain", "--workers", "3", CACHE_OPENING="fail") as server:
         assert server.wait() == 3
         assert len(server.pids()) <= 3
-        assert set(map(tuple, server.stories())) == {
-            ("pool opening", "pool open", "cache opening", "pool closing", "pool closed")
-        }
+        story = ["pool opening", "pool open", "cache opening", "pool closing", "pool closed"]
+        assert story in server.stories()  # the arbiter may interrupt the startup of another one
+        assert server.story().count("pool open") == server.story().count("pool closed")
         assert "Reason: Worker failed to boot." in server.output()
         assert "raise HaltServer" not in server.output()
 

@@ -57,7 +57,9 @@ def test_failed_startup_ends_despite_a_thread(surrounded: Start, workers: str) -
         assert server.wait() == 3
         assert "The process ends without its threads, which go on: left behind" in server.output()
         assert len(server.pids()) <= int(workers)
-        assert set(map(tuple, server.stories())) == {(*STARTED, *STOPPED)}
+        # The arbiter may interrupt the startup of another worker.
+        assert [*STARTED, *STOPPED] in server.stories()
+        assert server.story().count("pool open") == server.story().count("pool closed")
         assert "SIGKILL" not in server.output()
 
 
