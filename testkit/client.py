@@ -81,20 +81,19 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Request:
-    """A request that was sent on a connection of its own.
+    """A request on a connection of its own.
 
     Args:
         keep_alive: the connection stays open for another request.
     """
 
-    def __init__(self, address: Address, path: str, *, keep_alive: bool = False) -> None:
+    def __init__(self, address: Address, *, keep_alive: bool = False) -> None:
         self._connection = _Connection(address)
         self._headers = {} if keep_alive else {"Connection": "close"}
         self._response: http.client.HTTPResponse | None = None
-        self.send(path)
 
     def send(self, path: str) -> None:
-        """Send another request over the same connection."""
+        """Send the request, or another one over the same connection."""
         self._response = None
         self._connection.request("GET", path, headers=self._headers)
 

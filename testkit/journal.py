@@ -13,7 +13,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing since Python 3.11
 
 
 @functools.cache
@@ -69,12 +72,12 @@ class Journal:
         self._events = tuple(events)
 
     @classmethod
-    def read(cls, path: Path) -> Journal:
+    def read(cls, path: Path) -> Self:
         """Return the events that stand in the file now."""
         return cls.parse(path.read_bytes())
 
     @classmethod
-    def parse(cls, content: bytes) -> Journal:
+    def parse(cls, content: bytes) -> Self:
         """Return the events in the content of a journal's file."""
         # The last line ends with a newline, or is still being written.
         lines = content.split(b"\n")[:-1]

@@ -202,8 +202,9 @@ class Process:
 
     def send(self, path: str, *, keep_alive: bool = False) -> Request:
         """Send a request, and return it without waiting for the answer."""
-        request = Request(self.address, path, keep_alive=keep_alive)
+        request = Request(self.address, keep_alive=keep_alive)
         self._connections.callback(request.close)
+        request.send(path)
         return request
 
     def get(self, path: str) -> Answer:

@@ -1,67 +1,25 @@
-"""The client: what a browser would see, over TCP or a unix socket."""
+"""The client of the matrix, to whom the lack of an answer is an answer, too."""
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
-import socket
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
-
-from .ports import HOST
+from testkit import client
+from testkit.client import Address
 
 PATIENCE = 20.0
 """Seconds that a client waits for an answer."""
 
+ERRORS = (OSError, http.client.HTTPException)
+
 
 class Answer(NamedTuple):
-    """What came back: a status, and the content, from JSON where it is JSON; or what went wrong."""
+    """A status and the content, from JSON where it is JSON, or None and the error."""
 
     status: int | None
     content: Any
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, address: Address, timeout: float) -> None:
-        super().__init__(HOST, address.port, timeout=timeout)
-        self._address = address
-
-    def connect(self) -> None:
-        self.sock = self._address.open(self.timeout)
-
-
-class Address:
-    """Where a server listens.
-
-    Args:
-        port: on the loopback interface.
-        path: of the unix socket, instead of the port.
-    """
-
-    def __init__(self, port: int, path: Path | None = None) -> None:
-        self.port = port
-        self.path = path
-
-    def open(self, timeout: float | None) -> socket.socket:
-        """Return a connected socket."""
-        if self.path is None:
-            return socket.create_connection((HOST, self.port), timeout=timeout)
-        connected = socket.socket(socket.AF_UNIX)
-        connected.settimeout(timeout)
-        connected.connect(str(self.path))
-        return connected
-
-    def accepts(self) -> bool:
-        """Return whether a client can connect now."""
-        try:
-            self.open(PATIENCE).close()
-        except OSError:
-            return False
-        return True
 
 
 class Request:
@@ -72,46 +30,31 @@ class Request:
     """
 
     def __init__(self, address: Address, path: str, *, keep_alive: bool = False) -> None:
-        self._connection = _Connection(address, PATIENCE)
-        self._keep_alive = keep_alive
+        self._request = client.Request(address, keep_alive=keep_alive)
         self._failure: Exception | None = None
-        self._response: http.client.HTTPResponse | None = None
         self.send(path)
+        self.first_line = self._request.first_line
+        self.close = self._request.close
 
     def send(self, path: str) -> None:
         """Send another request over the same connection."""
-        headers = {} if self._keep_alive else {"Connection": "close"}
         try:
-            self._connection.request("GET", path, headers=headers)
-        except (OSError, http.client.HTTPException) as failure:
+            self._request.send(path)
+        except ERRORS as failure:
             self._failure = failure
 
-    def first_line(self) -> bytes:
-        """Return the first line of the content."""
-        self._response = self._connection.getresponse()
-        return self._response.readline()
-
     def answer(self, *, within: float = PATIENCE) -> Answer:
-        """Return the answer, or what went wrong instead of one."""
+        """Return the answer, or the error instead of one."""
         if self._failure is not None:
             return Answer(None, repr(self._failure))
-        if self._connection.sock is not None:
-            self._connection.sock.settimeout(within)
         try:
-            response = self._response or self._connection.getresponse()
-            content = response.read()
-        except (OSError, http.client.HTTPException) as failure:
+            status, content = self._request.answer(within=within)
+        except ERRORS as failure:
             return Answer(None, repr(failure))
-        if response.headers.get_content_type() == "application/json":
-            return Answer(response.status, json.loads(content))
-        return Answer(response.status, content.decode(errors="replace"))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        return Answer(status, content.decode() if isinstance(content, bytes) else content)
 
 
-class WebSocket:
+class WebSocket(client.WebSocket):
     """An open WebSocket.
 
     Attributes:
@@ -119,25 +62,12 @@ class WebSocket:
     """
 
     def __init__(self, address: Address) -> None:
-        self._connection: ClientConnection = connect(
-            f"ws://{HOST}:{address.port}/", sock=address.open(PATIENCE), open_timeout=PATIENCE
-        )
-        self.state: list[str] | None = json.loads(self._connection.recv(PATIENCE))
+        super().__init__(address)
+        self.state: list[str] | None = json.loads(self.receive())
 
     def close_code(self, *, within: float) -> int | None:
-        """Return the code with which the server closed it; None if it said nothing.
-
-        1006, "abnormal closure", is a connection that ended without a close frame.
-        """
+        """Return the code with which the server closed it, or None if it said nothing."""
         try:
-            self._connection.recv(within)
-        except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd is not None else 1006
-        except TimeoutError:
+            return self.closed_with(within=within)[0]
+        except (TimeoutError, AssertionError):
             return None
-        return None
-
-    def close(self) -> None:
-        """Leave without a word, as a client that lost its network does."""
-        with contextlib.suppress(OSError):
-            self._connection.socket.close()

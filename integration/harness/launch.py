@@ -15,9 +15,10 @@ from pathlib import Path
 
 import psutil
 
-from .client import Address, Answer, Request, WebSocket
+from testkit.client import Address, hold_port
+
+from .client import Answer, Request, WebSocket
 from .journal import Journal
-from .ports import hold_port
 
 PROJECT = Path(__file__).parents[1] / "project"
 START_DEADLINE = 30.0
@@ -158,12 +159,12 @@ class Launch:
     def open_websocket(self) -> WebSocket:
         """Return an open WebSocket."""
         websocket = WebSocket(self.address)
-        self._resources.callback(websocket.close)
+        self._resources.callback(websocket.vanish)
         return websocket
 
     def release(self, gate: str) -> None:
         """Let what waits at this gate go on."""
-        (self._gates / gate).touch()
+        (self._gates / f"{gate}.open").touch()
 
     def signal(self, number: signal.Signals, whom: str = "main") -> None:
         """Send an OS signal to the ``main`` process, to the ``group``, or to one ``worker``."""

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from .environments import Environments, versions
-from .launch import launched
+from .launch import PROJECT, launched
 from .observation import Observation
 from .probes import Probe
 from .results import Result
@@ -111,7 +111,7 @@ class Runner:
             "SETUP": target.setup,
             "APPLICATION": application.replace(":", "."),
             "DJANGO_SETTINGS_MODULE": "settings",
-            "PYTHONPATH": ".",
+            "PYTHONPATH": f".:{PROJECT.parents[1]}",  # for testkit
             **target.environment,
             **scenario.environment,
         }

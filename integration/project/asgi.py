@@ -6,15 +6,16 @@ import atexit
 import os
 from importlib import import_module
 
-import journal
-from behaviour import HOLDS_IMPORT, SETUP, blocking_gate
+from behaviour import HOLDS_IMPORT, SETUP
+
+from testkit import gates, journal
 
 import_module("reloaded")  # a scenario changes it
-journal.write("import", "begun", "application")
-atexit.register(journal.write, "exit", "run", "atexit")
+journal.write("application", "begun")
+atexit.register(journal.write, "atexit", "run")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 if HOLDS_IMPORT:
-    blocking_gate("import")
+    gates.block("import")
 
 if SETUP == "stock":
     from django.core.asgi import get_asgi_application
@@ -22,4 +23,4 @@ else:
     from django_asgi_lifespan.asgi import get_asgi_application
 
 application = get_asgi_application()
-journal.write("import", "ended", "application")
+journal.write("application", "ended")

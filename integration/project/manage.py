@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-import journal
 from django.core.management import execute_from_command_line
 
-journal.write("import", "begun", "manage")
+from testkit import journal
+
+journal.write("manage", "begun")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 execute_from_command_line(sys.argv)

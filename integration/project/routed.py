@@ -6,9 +6,10 @@ import json
 import os
 from typing import Any
 
-import journal
 from behaviour import SETUP
 from django.core.asgi import get_asgi_application
+
+from testkit import journal
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 django = get_asgi_application()
@@ -22,12 +23,12 @@ async def _consume(scope: Any, receive: Any, send: Any) -> None:
     """Send the names in the state, then echo until the end."""
     await receive()
     await send({"type": "websocket.accept"})
-    journal.write("serving", "open", "websocket")
+    journal.write("websocket", "open")
     state = sorted(scope["state"]) if "state" in scope else None
     await send({"type": "websocket.send", "text": json.dumps(state)})
     while (message := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": message["text"]})
-    journal.write("serving", "closed", "websocket")
+    journal.write("websocket", "closed")
 
 
 if SETUP == "stock":

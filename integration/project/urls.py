@@ -7,10 +7,11 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import journal
-from behaviour import SETUP, gate
+from behaviour import SETUP
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.urls import path
+
+from testkit import gates, journal
 
 
 def _look(request: Any) -> dict[str, Any]:
@@ -41,13 +42,13 @@ def _get() -> str:
 
 async def look(request: HttpRequest) -> JsonResponse:
     """Answer with the view of an async view function."""
-    journal.write("serving", "begun", "request")
+    journal.write("request", "begun")
     return JsonResponse(_look(request))
 
 
 def look_sync(request: HttpRequest) -> JsonResponse:
     """Answer with the view of a sync view function."""
-    journal.write("serving", "begun", "sync request")
+    journal.write("sync request", "begun")
     return JsonResponse(_look(request))
 
 
@@ -61,10 +62,10 @@ async def change(request: Any) -> JsonResponse:
 
 async def hold(request: HttpRequest) -> JsonResponse:
     """Answer when the gate ``request`` is open, with the request's view at that time."""
-    journal.write("serving", "begun", "held request")
-    await gate("request")
+    journal.write("held request", "begun")
+    await gates.hold("request")
     seen = _look(request)
-    journal.write("serving", "ended", "held request")
+    journal.write("held request", "ended")
     return JsonResponse(seen)
 
 
@@ -73,10 +74,10 @@ async def stream(request: HttpRequest) -> StreamingHttpResponse:
 
     async def lines() -> AsyncIterator[bytes]:
         yield b"first\n"
-        journal.write("serving", "begun", "stream")
-        await gate("request")
+        journal.write("stream", "begun")
+        await gates.hold("request")
         yield _get().encode() + b"\n"
-        journal.write("serving", "ended", "stream")
+        journal.write("stream", "ended")
 
     return StreamingHttpResponse(lines())
 

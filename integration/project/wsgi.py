@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-import journal
 from django.core.wsgi import get_wsgi_application
 
-journal.write("import", "begun", "application")
+from testkit import journal
+
+journal.write("application", "begun")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 application = get_wsgi_application()
-journal.write("import", "ended", "application")
+journal.write("application", "ended")

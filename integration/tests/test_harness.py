@@ -29,14 +29,13 @@ from integration.harness.targets import Target, read_targets
 
 
 def observe(*events: str, pid: int = 1, **view: object) -> Observation:
-    """Return an observation with these events, ``"startup: base open"``, of one worker."""
+    """Return an observation with these events, ``"base open"``, of one worker."""
     lines = [
         json.dumps(
             {
                 "pid": pid,
-                "phase": event.partition(": ")[0],
                 "event": event.rpartition(" ")[2],
-                "subject": event.partition(": ")[2].rpartition(" ")[0],
+                "subject": event.rpartition(" ")[0],
                 "loop": 1,
                 "task": 1,
                 "thread": 1,
@@ -60,17 +59,17 @@ def observe(*events: str, pid: int = 1, **view: object) -> Observation:
 
 
 OPEN = (
-    "startup: base opening",
-    "startup: base open",
-    "startup: dependent opening",
-    "startup: dependent open",
-    "startup: asgi_startup sent",
+    "base opening",
+    "base open",
+    "dependent opening",
+    "dependent open",
+    "asgi_startup sent",
 )
 CLOSED = (
-    "shutdown: dependent closing",
-    "shutdown: dependent closed",
-    "shutdown: base closing",
-    "shutdown: base closed",
+    "dependent closing",
+    "dependent closed",
+    "base closing",
+    "base closed",
 )
 
 
@@ -175,7 +174,7 @@ def test_one_worker_of_two_closes_in_part() -> None:
 
 def test_a_request_before_the_startup_is_complete_is_seen() -> None:
     """The order in the journal of one worker decides."""
-    request = "serving: request begun"
+    request = "request begun"
     assert startup_first(observe(*OPEN, request)) == "pass"
     assert startup_first(observe(*OPEN[:4], request, OPEN[4])) == "fail"
     assert startup_first(observe(*OPEN)) == "fail"

@@ -9,44 +9,44 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import journal
-from behaviour import SHUTDOWN, STARTUP, blocking_gate, gate
+from behaviour import SHUTDOWN, STARTUP
 
 from django_asgi_lifespan import asgi_shutdown, asgi_startup, asgi_stopping, resource
+from testkit import gates, journal
 
 
 @resource
 async def base() -> AsyncIterator[list[str]]:
     """Have a list that every request of the worker shares."""
-    journal.write("startup", "opening", "base")
-    journal.write("startup", "open", "base")
+    journal.write("base", "opening")
+    journal.write("base", "open")
     try:
         yield []
     finally:
-        journal.write("shutdown", "closing", "base")
-        journal.write("shutdown", "closed", "base")
+        journal.write("base", "closing")
+        journal.write("base", "closed")
 
 
 @resource(requires=[base])
 async def dependent() -> AsyncIterator[str]:
     """Have a value, and misbehave as the scenario asks."""
-    journal.write("startup", "opening", "dependent")
+    journal.write("dependent", "opening")
     await _start()
-    journal.write("startup", "open", "dependent")
+    journal.write("dependent", "open")
     try:
         yield "value"
     finally:
-        journal.write("shutdown", "closing", "dependent")
+        journal.write("dependent", "closing")
         await _stop()
-        journal.write("shutdown", "closed", "dependent")
+        journal.write("dependent", "closed")
 
 
 async def _start() -> None:
     match STARTUP:
         case "held":
-            await gate("startup")
+            await gates.hold("startup")
         case "blocking":
-            blocking_gate("startup")
+            gates.block("startup")
         case "fails":
             raise ValueError("the startup failed on purpose")
         case "exits":
@@ -68,7 +68,7 @@ async def _stop() -> None:
         case "late":
             await asyncio.sleep(3600)
         case "held":
-            await gate("shutdown")
+            await gates.hold("shutdown")
 
 
 async def _ignore_cancellation() -> None:
@@ -81,17 +81,17 @@ async def _ignore_cancellation() -> None:
 
 
 def _started(**keywords: Any) -> None:
-    journal.write("startup", "sent", "asgi_startup")
+    journal.write("asgi_startup", "sent")
     if STARTUP == "receiver":
         raise ValueError("the startup failed on purpose")
 
 
 def _stopping(**keywords: Any) -> None:
-    journal.write("shutdown", "sent", "asgi_stopping")
+    journal.write("asgi_stopping", "sent")
 
 
 def _stopped(**keywords: Any) -> None:
-    journal.write("shutdown", "sent", "asgi_shutdown")
+    journal.write("asgi_shutdown", "sent")
     if SHUTDOWN == "receiver":
         raise ValueError("the shutdown failed on purpose")
 
