@@ -5,6 +5,7 @@ Each is a place, and a text there.
 
 SEAMS = [
     # The arbiter
+    ("gunicorn/arbiter.py:225 Arbiter.init_signals", "def init_signals(self):"),
     ("gunicorn/arbiter.py:237 Arbiter.signal", "def signal(self, sig, frame):"),
     ("gunicorn/arbiter.py Arbiter.signal", "self.SIG_QUEUE.put_nowait(sig)"),
     ("gunicorn/arbiter.py:442 Arbiter.stop", "def stop(self, graceful=True):"),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from types import SimpleNamespace
 
 import pytest
 
 from django_asgi_lifespan_gunicorn.stop import UvicornRequests, WorkerStop
+
+LOG = SimpleNamespace(error_log=logging.getLogger("tests"))
 
 TERM, INT, QUIT = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT
 
@@ -31,14 +34,8 @@ def stopped_by(*received: int, graceful_timeout: float = 30) -> WorkerStop:
     now = 99
 
     async def make() -> WorkerStop:
-        return WorkerStop(
-            Nothing(),
-            graceful_timeout=graceful_timeout,
-            drain_share=0.6,
-            quick_timeout=3,
-            logger=logging.getLogger("tests"),
-            clock=lambda: now,
-        )
+        worker = SimpleNamespace(cfg=SimpleNamespace(graceful_timeout=graceful_timeout), log=LOG)
+        return WorkerStop(Nothing(), worker, clock=lambda: now)
 
     stop = asyncio.run(make())
     for number in received:

@@ -17,8 +17,6 @@ __all__ = ("NativeLifespanWorker",)
 
 BASE: Any = ASGIWorker  # whose private methods its types do not have
 HTTP = "gunicorn.asgi.protocol"
-WEBSOCKET = "gunicorn.asgi.websocket"
-"""The modules of the connections, whose functions stand in tests/seams.py."""
 
 
 class NativeLifespanWorker(LifespanWorkerBase, ASGIWorker):  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -73,11 +71,10 @@ class NativeLifespanWorker(LifespanWorkerBase, ASGIWorker):  # pyright: ignore[r
 def _requests() -> list[Call]:
     """Return the calls of gunicorn that have called the application.
 
-    An account of each request, instead of a look when the worker stops, would take a twentieth of
-    the throughput.
+    An account of each request would take a twentieth of the throughput.
     """
     http = ("ASGIProtocol._handle_http_request", "ASGIProtocol._handle_http2_request")
-    return [*calls(HTTP, *http), *calls(WEBSOCKET, "WebSocketProtocol.run")]
+    return [*calls(HTTP, *http), *calls("gunicorn.asgi.websocket", "WebSocketProtocol.run")]
 
 
 def _coroutine(task: asyncio.Task[Any]) -> Coroutine[Any, Any, Any]:

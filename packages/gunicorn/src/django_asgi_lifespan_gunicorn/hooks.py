@@ -29,9 +29,6 @@ __all__ = ("GunicornAdapter",)
 
 logger = logging.getLogger("django_asgi_lifespan")
 
-OS_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-"""The OS signals by which the arbiter or a terminal stops a worker."""
-
 
 class GunicornAdapter(Adapter):
     """Acts for the worker that runs this process, while the startup of its application goes on."""
@@ -48,20 +45,12 @@ class GunicornAdapter(Adapter):
             if server.config is getattr(worker, "config", None) and not server.started:
                 return _orderly_stop(server, worker, lifespan)
         if hasattr(worker, "servers") and not worker.servers:  # gunicorn.workers.gasgi
-            return _with_advice(worker)
+            logger.warning(
+                "gunicorn's own ASGI worker closes nothing where a request or a WebSocket outlives "
+                "the graceful timeout, and leaves one second to close at SIGINT and SIGQUIT. Run "
+                "gunicorn with -k django_asgi_lifespan_gunicorn.NativeLifespanWorker."
+            )
         return None
-
-
-@contextmanager
-def _with_advice(worker: Worker) -> Generator[None]:
-    """Say that the adapter cannot be on: gunicorn's own worker decides what it skips."""
-    logger.warning(
-        "gunicorn's own ASGI worker closes nothing where a request or a WebSocket outlives the "
-        "graceful timeout, and leaves one second to close at SIGINT and SIGQUIT. Run "
-        "gunicorn with -k django_asgi_lifespan_gunicorn.NativeLifespanWorker."
-    )
-    with hold(worker):
-        yield
 
 
 @contextmanager
@@ -71,19 +60,10 @@ def _orderly_stop(server: Any, worker: Any, lifespan: AdaptedLifespan) -> Genera
     The worker itself knows nothing of SIGQUIT, of the graceful timeout, of a changed file and of
     the end of the arbiter (uvicorn_worker/_workers.py:67, uvicorn_worker/_workers.py:107).
     """
-    logger.info(
-        "The adapter is on from here, and a stop that comes earlier is uvicorn's own. Run "
-        "gunicorn with -k django_asgi_lifespan_gunicorn.LifespanWorker."
-    )
-    stop = WorkerStop(
-        _StockServer(server),
-        graceful_timeout=worker.cfg.graceful_timeout,
-        drain_share=LifespanWorkerBase.drain_share,
-        quick_timeout=LifespanWorkerBase.quick_timeout,
-        logger=worker.log.error_log,
-    )
+    stop = WorkerStop(_StockServer(server), worker)
     stop.lifespan = lifespan
-    with hold(worker), handle_os_signals(OS_SIGNALS, stop.receive):
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+    with hold(worker), handle_os_signals(numbers, stop.receive):
         tasks = [asyncio.ensure_future(each) for each in (stop.run(), _watch(server, worker, stop))]
         try:
             yield

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import time
 from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Any
 
-from django_asgi_lifespan.adapters import Deadlines, Server, Stop
+from django_asgi_lifespan.adapters import DRAIN_SHARE, Deadlines, Server, Stop
 
 __all__ = ("UvicornRequests", "WorkerStop")
+
+QUICK_TIMEOUT = 3.0
+"""Seconds that requests have at SIGINT and SIGQUIT, if that is less."""
 
 IMPATIENCE = 2.0
 """Seconds that gunicorn's arbiter leaves its workers when a SIGINT or SIGQUIT follows a SIGTERM.
@@ -29,27 +31,17 @@ class WorkerStop(Stop):
 
     Args:
         server: the methods through which the server in the worker is stopped.
-        graceful_timeout: seconds from the begin of the stop until the arbiter kills.
-        drain_share: the part of them that requests have. The lifespan has the rest.
-        quick_timeout: seconds that requests have at SIGINT and SIGQUIT, if that is less.
-        logger: the error log of gunicorn.
-        clock: returns seconds.
+        worker: may have a ``drain_share`` and a ``quick_timeout``, as `LifespanWorkerBase` has.
     """
 
     def __init__(
-        self,
-        server: Server,
-        *,
-        graceful_timeout: float,
-        drain_share: float,
-        quick_timeout: float,
-        logger: logging.Logger,
-        clock: Callable[[], float] = time.monotonic,
+        self, server: Server, worker: Any, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        deadlines = Deadlines.before_kill(graceful_timeout, share=drain_share)
-        option = "--graceful-timeout"
+        share = getattr(worker, "drain_share", DRAIN_SHARE)
+        deadlines = Deadlines.before_kill(worker.cfg.graceful_timeout, share=share)
+        option, logger = "--graceful-timeout", worker.log.error_log
         super().__init__(server, deadlines, option=option, logger=logger, clock=clock)
-        self._quick_timeout = quick_timeout
+        self._quick_timeout: float = getattr(worker, "quick_timeout", QUICK_TIMEOUT)
         self._received: set[int] = set()
 
     def receive(self, number: int, frame: FrameType | None = None) -> None:

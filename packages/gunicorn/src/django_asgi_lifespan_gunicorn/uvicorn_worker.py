@@ -25,14 +25,11 @@ class LifespanServer(Server):
     Args:
         config: with ``lifespan="off"``.
         worker: learns that the server stops when it does so by itself, for ``max_requests``.
-
-    Attributes:
-        state: every request gets a copy of it.
     """
 
     def __init__(self, config: Config, worker: LifespanWorkerBase) -> None:
         super().__init__(config)
-        self.state: dict[str, Any] = {}
+        self.state: dict[str, Any] = {}  # of which every request gets a copy
         self._worker = worker
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -32,7 +32,7 @@ from django_asgi_lifespan.adapters import (
     hold,
 )
 
-from .stop import WorkerStop
+from .stop import QUICK_TIMEOUT, WorkerStop
 
 __all__ = ("LifespanWorkerBase",)
 
@@ -60,7 +60,7 @@ class LifespanWorkerBase(Worker, Server):
     """
 
     drain_share: ClassVar[float] = DRAIN_SHARE
-    quick_timeout: ClassVar[float] = 3.0
+    quick_timeout: ClassVar[float] = QUICK_TIMEOUT
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.stop: WorkerStop | None = None
@@ -135,8 +135,7 @@ class LifespanWorkerBase(Worker, Server):
 
         Not by the event loop: uvloop loses those that come while it does not run yet. And SIGHUP,
         which a terminal that is closed sends to every process, ends no worker before it has closed.
-
-        Since the fork, the handler of the arbiter has put them into the child's copy of its queue
+        Until here, the arbiter's handler put them into the child's copy of its queue
         (``Arbiter.signal()``, gunicorn/arbiter.py:237).
         """
         arbiter = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
@@ -166,11 +165,7 @@ class LifespanWorkerBase(Worker, Server):
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop quickly: SIGINT or SIGQUIT.
-
-        gunicorn's own way raises SystemExit wherever the program is, so it is right in an import
-        alone.
-        """
+        """Stop quickly: SIGINT or SIGQUIT. Only an import is interrupted, by SystemExit."""
         if self.stop is not None:
             self.stop.receive(sig)
         if self._is_loading:
@@ -251,13 +246,7 @@ class LifespanWorkerBase(Worker, Server):
     async def _serve(self) -> None:
         """Start up, serve until told to stop, shut down."""
         loop = asyncio.get_running_loop()
-        stop = self.stop = WorkerStop(
-            self,
-            graceful_timeout=self.cfg.graceful_timeout,
-            drain_share=self.drain_share,
-            quick_timeout=self.quick_timeout,
-            logger=self.log.error_log,
-        )
+        stop = self.stop = WorkerStop(self, self)
         stopping = asyncio.ensure_future(stop.run())
         try:
             if self.alive:  # not told while the application was loaded
@@ -279,7 +268,8 @@ class LifespanWorkerBase(Worker, Server):
             return
         if not stop.has_begun:
             self._serving = asyncio.ensure_future(self.serve(lifespan.state))
-            await _first_of(self._serving, stop.begun)
+            begun = asyncio.ensure_future(stop.begun.wait())
+            await asyncio.wait({self._serving, begun}, return_when=asyncio.FIRST_COMPLETED)
         with self._heartbeat(stop):
             try:
                 if self._serving is not None:
@@ -295,21 +285,14 @@ class LifespanWorkerBase(Worker, Server):
             return False
         try:
             startup.result()
-        except LifespanUnsupportedError as error:
-            self._startup_failed(
-                f"{error} Its asgi.py takes get_asgi_application from django_asgi_lifespan.asgi "
-                f"instead of django.core.asgi."
-            )
         except LifespanError as error:
-            self._startup_failed(str(error))
-        else:
-            self.log.info("Application startup complete.")
-            return True
-        return False
-
-    def _startup_failed(self, reason: str) -> None:
-        self.log.error("Application startup failed: %s", reason)
-        self._failure = STARTUP_FAILURE
+            self.log.error("Application startup failed: %s", error)
+            if isinstance(error, LifespanUnsupportedError):
+                self.log.error("Does asgi.py import from django_asgi_lifespan.asgi?")
+            self._failure = STARTUP_FAILURE
+            return False
+        self.log.info("Application startup complete.")
+        return True
 
     async def _end(
         self, stop: WorkerStop, serving: asyncio.Future[None], stopping: asyncio.Future[None]
@@ -373,15 +356,6 @@ class LifespanWorkerBase(Worker, Server):
         finally:
             over.set()
             thread.join()
-
-
-async def _first_of(task: asyncio.Future[Any], event: asyncio.Event) -> None:
-    """Return when *task* has ended or *event* is set."""
-    waiting = asyncio.ensure_future(event.wait())
-    try:
-        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
 
 
 @functools.cache
