@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -77,6 +79,14 @@ MODULES = {
     "agent_granian": AGENT + "import runpy\nrunpy.run_module('granian', run_name='__main__')",
     "agent_twin": AGENT
     + "import runpy\nrunpy.run_module('django_asgi_lifespan_granian', run_name='__main__')",
+    "spawning": AGENT
+    + """
+import multiprocessing, runpy
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    runpy.run_module("django_asgi_lifespan_granian", run_name="__main__")
+""",
     "early_sigterm": BEFORE_THE_LIFESPAN.format(signal="SIGTERM"),
     "front_starlette": STARLETTE.format(lifespan="run_lifespan()"),
     "front_driver": STARLETTE.format(lifespan="LifespanDriver(django)"),
@@ -111,10 +121,13 @@ def options(application: str = "project.asgi") -> list[str]:
     return [f"{application}:application", "--interface", "asgi", "--host", HOST, "--port", "{port}"]
 
 
+@pytest.mark.parametrize("program", ["agent_twin", "spawning"])
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_the_parent_hears_os_signals_beside_older_threads(serve: Serve, name: str) -> None:
+def test_the_parent_hears_os_signals_beside_older_threads(
+    serve: Serve, name: str, program: str
+) -> None:
     """Any of them may get an OS signal, which ends no wait of the main thread then."""
-    with serve("agent_twin", *options()) as server:
+    with serve(program, *options()) as server:
         server.wait_until_serving()
         server.stop("SIGHUP")
         server.wait_for("search open", times=2)
@@ -122,6 +135,26 @@ def test_the_parent_hears_os_signals_beside_older_threads(serve: Serve, name: st
         server.stop(name)
         assert server.wait() == 0
         assert server.lifespans() == [[*STARTED, *STOPPED]] * 2
+
+
+def test_the_parent_never_waits_for_itself(serve: Serve) -> None:
+    """Granian's handlers take a lock, so that one that interrupts the other would not end."""
+    with serve(TWIN, *options(), "--workers", "2") as server:
+        server.wait_for("search open", times=2)
+        for number in (signal.SIGTERM, signal.SIGINT) * 500:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(server.pid, number)
+        assert server.wait() == 0
+        assert server.lifespans() == [[*STARTED, *STOPPED]] * 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_startups_that_fail_in_turn_end_the_command(serve: Serve, workers: int) -> None:
+    """Granian's own rule forgets the other workers, and starts them again and again."""
+    respawn = ("--respawn-failed-workers", "--workers", f"{workers}")
+    with serve(TWIN, *options(), *respawn, CACHE_OPENING="fail") as server:
+        assert server.wait() == 3
+        assert len(server.pids()) <= 2 * workers + 1
 
 
 @pytest.mark.parametrize("module", ["granian", TWIN])

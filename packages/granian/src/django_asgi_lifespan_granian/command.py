@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from multiprocessing.context import SpawnProcess
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any, cast
 
 from granian.cli import entrypoint
@@ -30,8 +31,16 @@ It is as long as Kubernetes waits before it kills, by default.
 inherits_stop = False
 """Whether this process was forked while its parent was about to stop, and not told itself."""
 
+STARTUP_FAILURES = (1, STARTUP_FAILURE)
+"""The exit codes of a worker that could not start, by granian itself and beside a thread."""
+
 _workers: list[BaseProcess] = []
 """The workers that may have ended with an exit code that granian forgets."""
+
+_is_crash_loop = False
+
+_handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
+"""The handlers that granian has set in the parent."""
 
 
 def main() -> None:
@@ -43,9 +52,7 @@ def main() -> None:
     os.environ.setdefault("GRANIAN_WORKERS_KILL_TIMEOUT", KILL_TIMEOUT)
     copyreg.pickle(SpawnProcess, _note_spawned)
     if sys.platform != "win32":
-        os.register_at_fork(
-            before=_note_forked, after_in_parent=_wake_main_thread, after_in_child=_reset
-        )
+        os.register_at_fork(before=_note_forked, after_in_parent=_take_over, after_in_child=_reset)
     code: str | int | None = 0
     try:
         cast("Callable[[], None]", entrypoint)()  # granian has no annotation there
@@ -57,59 +64,80 @@ def main() -> None:
 def _exit_code(code: str | int | None) -> str | int | None:
     """Return the exit code of the command, where granian has ended with *code*."""
     ends = {worker.exitcode for worker in _workers}
-    if code and not ends.isdisjoint({1, STARTUP_FAILURE}):
+    if _is_crash_loop or (code and not ends.isdisjoint(STARTUP_FAILURES)):
         return STARTUP_FAILURE
     return code or (SHUTDOWN_FAILURE if SHUTDOWN_FAILED in ends else 0)
 
 
 def _note(worker: BaseProcess) -> None:
-    _workers[:] = [each for each in _workers if each.exitcode != 0]
-    _workers.append(worker)
+    """Take note of a worker that is about to start, and stop where startups fail again and again.
+
+    granian's own rule forgets the other workers, so that two that fail in turn never end
+    (granian/server/common.py:553 in 2.8.7).
+    """
+    global _is_crash_loop
+    ends = {each: each.exitcode for each in _workers}
+    has_served = not {None, SHUTDOWN_FAILED, *STARTUP_FAILURES}.issuperset(ends.values())
+    kept = (None, SHUTDOWN_FAILED, *(() if has_served else STARTUP_FAILURES))
+    _workers[:] = [*(each for each in ends if ends[each] in kept), worker]
+    respawn = variables_on_stack(cast("Any", AbstractServer)._respawn_workers)
+    failures = [each for each in _workers if each.exitcode in STARTUP_FAILURES]
+    if respawn and not respawn["delay"] and len(failures) > respawn["self"].workers:
+        _is_crash_loop = True
+        respawn["self"].signal_handler_interrupt()
 
 
 def _note_spawned(worker: SpawnProcess) -> tuple[Any, ...]:
     """Take note of a worker as it is pickled, which is how one is spawned."""
     _note(worker)
+    _take_over()
     return cast("tuple[Any, ...]", object.__reduce_ex__(worker, 2))
 
 
-if sys.platform != "win32":
+def _take_over() -> None:
+    """Let a thread call granian's handlers of OS signals, from the first worker on.
 
-    def _note_forked() -> None:
-        """Take note of a worker that is about to be forked, and of a stop of the parent."""
-        global inherits_stop
-        start = variables_on_stack(BaseProcess.start)
-        if start is not None:
-            _note(start["self"])
-        server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-        inherits_stop = (
-            isinstance(cast("object", server), AbstractServer) and server.interrupt_signal
-        )
+    granian's parent waits for a lock (granian/server/common.py:544 in 2.8.7), and its handlers
+    take that lock for a moment. Python calls handlers in the main thread alone. It would wait for
+    itself where two OS signals come close together, and would sleep on where the system gives one
+    to another thread. A thread before the first fork would cause a warning.
+    """
+    if sys.platform == "win32" or _handlers:
+        return
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        handler = signal.signal(number, _leave_to_the_thread)
+        if callable(handler):
+            _handlers[number] = handler
+    threading.Thread(target=_call_handlers, args=(read,), name="OS signals", daemon=True).start()
 
-    def _reset() -> None:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGURG, signal.SIG_DFL)
-        _workers.clear()
 
-    def _wake_main_thread() -> None:
-        """Let the main thread hear every OS signal from the first worker on.
+def _call_handlers(read: int) -> None:
+    while number := os.read(read, 1):
+        if number[0] in _handlers:
+            _handlers[number[0]](number[0], None)
 
-        granian's parent waits for a lock (granian/server/common.py:544 in 2.8.7). Python calls
-        handlers in the main thread alone, and the system may give an OS signal to another thread,
-        where it does not end that wait. A thread before the first fork would cause a warning.
-        """
-        if signal.getsignal(signal.SIGURG) is signal.SIG_DFL:
-            signal.signal(signal.SIGURG, _end_wait)
-            read, write = os.pipe()
-            os.set_blocking(write, False)
-            signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-            threading.Thread(target=_pass_on, args=(read,), name="OS signals", daemon=True).start()
 
-    def _pass_on(read: int) -> None:
-        main_thread = threading.main_thread().ident
-        while number := os.read(read, 1):
-            if number[0] != signal.SIGURG and main_thread is not None:
-                signal.pthread_kill(main_thread, signal.SIGURG)
+def _leave_to_the_thread(number: int, frame: FrameType | None) -> None:
+    """Do nothing in the main thread."""
 
-    def _end_wait(number: int, frame: object) -> None:
-        """End the wait of the main thread, which then calls the handlers of other OS signals."""
+
+def _note_forked() -> None:
+    """Take note of a worker that is about to be forked."""
+    start = variables_on_stack(BaseProcess.start)
+    if start is not None:
+        _note(start["self"])
+
+
+def _reset() -> None:
+    """Let a forked worker have granian's handlers, and know whether its parent was to stop."""
+    global inherits_stop
+    signal.set_wakeup_fd(-1)
+    for number, handler in _handlers.items():
+        signal.signal(number, handler)
+    server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    inherits_stop = isinstance(cast("object", server), AbstractServer) and server.interrupt_signal
+    _handlers.clear()
+    _workers.clear()
