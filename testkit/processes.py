@@ -24,6 +24,9 @@ SERVED = Path(__file__).parent / "served"
 
 CHANGE_INTERVAL = 3.0
 """Seconds between two changes of a file, many times more than a reloader needs to notice one."""
+PRESS_INTERVAL = 0.25
+"""Seconds between two presses of Ctrl+C. hypercorn hangs if an OS signal arrives while its parent
+handles the one before (hypercorn/run.py:66 in 0.18.0)."""
 
 
 class Process:
@@ -278,12 +281,15 @@ class Process:
         os.kill(self.pids()[index], signal.Signals[how])
 
     def hurry(self, until: str) -> None:
-        """Press Ctrl+C again and again, until these words are in the output."""
+        """Press Ctrl+C again and again, as a person would, until these words are in the output."""
+        pressed = time.monotonic()
 
         def press() -> bool:
+            nonlocal pressed
             found = until in self.output()
-            if not found:
+            if not found and time.monotonic() - pressed > PRESS_INTERVAL:
                 self.stop("Ctrl+C")
+                pressed = time.monotonic()
             return found
 
         self.until(press, f"{until!r} in the output")

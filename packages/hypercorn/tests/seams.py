@@ -3,6 +3,7 @@
 SEAMS = [
     # The command and the parent
     ("hypercorn/__main__.py main", "return run(config)"),
+    ("hypercorn/run.py:66 run", "shutdown_event.set()"),
     ("hypercorn/run.py:74 run", "signal.signal(signal.SIGINT, signal.SIG_IGN)"),
     ("hypercorn/run.py run", 'get_context("spawn")'),
     ("hypercorn/run.py run", "worker_func(config, sockets)"),
