@@ -163,6 +163,7 @@ class Lifespans:
 
     Attributes:
         running: the lifespans that started up completely and have not ended, newest last.
+        anywhere: the same without their event loops. Sync code looks there first.
         unfinished: those that were begun and have not ended.
         ended_in: the event loops in which one has ended, and none has started since.
         absence: why there is none, where there is none.
@@ -173,6 +174,7 @@ class Lifespans:
 
     def __init__(self) -> None:
         self.running: dict[asyncio.AbstractEventLoop, list[Lifespan]] = {}
+        self.anywhere: list[Lifespan] = []
         self.unfinished: list[Lifespan] = []
         self.ended_in: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self.absence: Absence = "never begun"
@@ -188,6 +190,7 @@ class Lifespans:
         self.ended_in.discard(lifespan.loop)
         here = self.running.setdefault(lifespan.loop, [])
         here.append(lifespan)
+        self.anywhere.append(lifespan)
         if len(here) > 1:
             for gate in self.gates:
                 gate.is_open = False
@@ -203,6 +206,7 @@ class Lifespans:
         here = self.running.get(lifespan.loop, [])
         if lifespan in here:
             here.remove(lifespan)
+            self.anywhere.remove(lifespan)
             if not here:
                 del self.running[lifespan.loop]
 
@@ -213,7 +217,8 @@ class Lifespans:
     def forget(self) -> None:
         """Have none: this process was forked, and none of their event loops runs in it."""
         if self.unfinished:
-            self.running.clear()  # the object that resources look at
+            self.running.clear()  # this and the next are the objects that resources look at
+            self.anywhere.clear()
             self.unfinished.clear()
             self.ended_in.clear()
             self.absence = "forked"

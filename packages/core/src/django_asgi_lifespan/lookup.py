@@ -107,7 +107,7 @@ def find_lifespan(asked_for: str) -> Lifespan:
         answer = answering.get()
         if answer is not None and answer.phase != "stopped" and answer.loop is loop:
             return answer
-    candidates = _candidates(loop)
+    candidates = lifespans.anywhere if loop is None else lifespans.running.get(loop, ())
     if len(candidates) == 1:
         return candidates[0]
     if candidates and loop is not None:
@@ -115,13 +115,6 @@ def find_lifespan(asked_for: str) -> Lifespan:
         return next((each for each in reversed(candidates) if each.receive), candidates[-1])
     reason = _absence(candidates, loop)
     raise ResourceUnavailableError(f"{asked_for} is not available: {reason}")
-
-
-def _candidates(loop: asyncio.AbstractEventLoop | None) -> Sequence[Lifespan]:
-    running = lifespans.running
-    if loop is not None:
-        return running.get(loop, ())
-    return [lifespan for here in running.values() for lifespan in here]
 
 
 def _absence(candidates: Sequence[Lifespan], loop: asyncio.AbstractEventLoop | None) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ("Manager", "Registry", "Resource", "discover", "registry", "resource")
 
-_running = lifespans.running
+_running, _anywhere = lifespans.running, lifespans.anywhere
 _running_loop = asyncio._get_running_loop  # get_running_loop() would raise in sync code: 0.5 us
 
 T = TypeVar("T")
@@ -102,6 +102,8 @@ class Resource(Generic[T_co]):
                 lifespan = view.lifespan if view.may_get(self) else None
             elif (loop := _running_loop()) is not None:
                 [lifespan] = _running[loop]
+            elif len(_anywhere) == 1:
+                [lifespan] = _anywhere
             else:
                 lifespan = lifespans.of_sync_code()
             if lifespan is not None:
