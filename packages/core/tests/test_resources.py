@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -38,6 +39,19 @@ async def test_a_resource_is_named_after_its_function() -> None:
     assert resource(values).name == "values"
     assert resource(values, name="other").name == "other"
     assert resource(name="third")(values).name == "third"
+
+
+async def test_the_signature_of_the_decorator_shows_its_options() -> None:
+    """So do ``help()``, editors and the documentation."""
+    first, *options = inspect.signature(resource).parameters.values()
+    assert first.kind is first.POSITIONAL_ONLY
+    assert [option.name for option in options] == [
+        "name",
+        "requires",
+        "startup_timeout",
+        "shutdown_timeout",
+    ]
+    assert all(option.kind is option.KEYWORD_ONLY for option in options)
 
 
 async def test_the_representation_says_where_it_comes_from() -> None:
@@ -171,6 +185,19 @@ async def test_an_unknown_requirement_names_the_culprit_and_the_remedy() -> None
         f"Did you mean 'http_client'? Declared are: catalogue, good, http_client."
     )
     assert not opened
+
+
+async def test_of_many_known_resources_some_are_listed() -> None:
+    """The message stays short however many there are, and says how many are left out."""
+    for number in range(300):
+        resource(values, name=f"resource_{number:03}")
+    resource(values, name="catalogue", requires=["resorce_150"])
+    with pytest.raises(StartupFailedError) as error:
+        await start()
+    message = str(error.value)
+    assert "Did you mean 'resource_150'?" in message
+    assert message.endswith("resource_007, resource_008, and 291 more.")
+    assert len(message) < 500
 
 
 async def test_a_requirement_that_is_no_longer_declared_is_unknown() -> None:

@@ -96,6 +96,24 @@ async def test_enter_and_exit_run_in_one_daemon_thread_of_its_own() -> None:
         assert not thread.is_alive()
 
 
+async def test_a_class_that_takes_the_application_is_called_in_its_thread() -> None:
+    """As one without parameters is."""
+
+    class WithApplication(Model):
+        def __init__(self, app: object) -> None:
+            super().__init__()
+            self.app = app
+
+    factory: Any = WithApplication
+    declared = resource(factory, name="declared")
+    handler = LifespanASGIHandler()
+    async with LifespanDriver(handler):
+        model = declared.get()
+    assert model.app is handler
+    assert len(set(model.threads)) == 1
+    assert threading.current_thread() not in model.threads
+
+
 async def test_several_start_at_the_same_time() -> None:
     """Each waits for the other to be there."""
     barrier = threading.Barrier(2)

@@ -16,21 +16,23 @@ from .errors import (
     StartupFailedError,
 )
 from .resources import Resource, resource
-from .state import get_state, stopping
 
 if typing.TYPE_CHECKING:
     from .mounted import mounted_application
     from .running import run_lifespan, run_lifespan_sync
     from .signals import asgi_lifespan, asgi_shutdown, asgi_startup, asgi_stopping
+    from .state import get_state, stopping
 else:  # what not every project uses is loaded at its first use
     _MODULES = {
         "asgi_lifespan": "signals",
         "asgi_shutdown": "signals",
         "asgi_startup": "signals",
         "asgi_stopping": "signals",
+        "get_state": "state",
         "mounted_application": "mounted",
         "run_lifespan": "running",
         "run_lifespan_sync": "running",
+        "stopping": "state",
     }
 
     def __getattr__(name: str) -> object:

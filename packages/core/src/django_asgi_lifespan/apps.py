@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
-from .resources import discover
+from .registry import discover
 
 
 class LifespanConfig(AppConfig):

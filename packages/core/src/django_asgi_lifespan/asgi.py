@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import django
 
-from .adapters.discovery import application_made
 from .gate import LifespanGate
 from .handler import LifespanASGIHandler
-from .resources import discover
+from .registry import discover
 
 if TYPE_CHECKING:
     from .protocol import Application, Receive, Scope, Send
@@ -39,6 +38,8 @@ class LifespanApplication:
     def __init__(self, application: Application) -> None:
         self._application = application
         self._gate = LifespanGate()
+        from .adapters.discovery import application_made  # an import of this module does without
+
         discover()
         application_made(self)
 

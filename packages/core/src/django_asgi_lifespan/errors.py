@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from django.core.exceptions import ImproperlyConfigured
@@ -21,6 +21,9 @@ __all__ = (
     "ShutdownFailedError",
     "StartupFailedError",
 )
+
+_SHOWN = 10
+"""How many failures, or names, stand in a message, which servers print as one line."""
 
 
 class LifespanError(Exception):
@@ -102,3 +105,9 @@ def _describe_leaf(leaf: BaseException) -> str:
     if isinstance(leaf, LifespanError) and text:
         return text
     return ": ".join(filter(None, (type(leaf).__name__, text)))
+
+
+def shorten(items: Sequence[str], *, remedy: str = "") -> Sequence[str]:
+    """Return *items*, or of many the first ones, and how many there are besides."""
+    more = len(items) - _SHOWN
+    return [*items[:_SHOWN], f"and {more:,} more{remedy}"] if more > 0 else items

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 
-from .adapters.discovery import application_made
 from .gate import LifespanGate
-from .resources import discover
+from .registry import discover
 
 if TYPE_CHECKING:
     from .protocol import Receive, Scope, Send
@@ -46,6 +45,10 @@ class LifespanASGIHandler(ASGIHandler):
         super().__init__()
         self._gate = LifespanGate()
         if apps.ready:
+            from .adapters.discovery import (
+                application_made,
+            )  # an import of this module does without
+
             discover()
             application_made(self)
 

@@ -15,7 +15,7 @@ from .errors import ReceiverError, StartupFailedError, describe
 from .lifespans import Lifespan, no_websockets
 from .protocol import Receive, Scope
 from .receivers import SignalReceivers
-from .resources import Manager, discover, registry
+from .registry import discover, registry
 from .signals import (
     asgi_lifespan,
     asgi_shutdown,
@@ -109,11 +109,10 @@ class ProjectLifespan:
             settings = lifespan_settings()
             collected = await send_startup(asgi_lifespan, scope=self._scope, state=state)
             resources = registry.resolve()
-            for receivers_before, factory in enumerate(collected):
-                if factory is not None:
-                    resources[Manager(factory, position=receivers_before + 0.5)] = ()
             if collected:
-                resources = dict(sorted(resources.items(), key=lambda item: item[0].position))
+                from .managers import merge  # only projects that used 0.5 have such receivers
+
+                resources = merge(resources, collected, ())
             state.update(registry.overridden())
             self.lifespan.resources = resources
             self._supervisor = Supervisor(

@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from .legacy import LifespanContextManagerSignalWrapper
-from .resources import Manager, registry
+from .managers import Manager
+from .registry import registry
 from .signals import asgi_lifespan
 
 __all__ = ("LifespanContextManagerSignalWrapper", "register_lifespan_manager")
@@ -32,5 +33,5 @@ def register_lifespan_manager(
     Raises:
         ResourceDeclarationError: it is not such a function.
     """
-    position = len(asgi_lifespan.receivers)
-    return registry.add_manager(Manager(context_manager, position=position))
+    connected = len(asgi_lifespan.receivers)
+    return registry.add_unnamed(Manager(context_manager, receivers_before=connected))

@@ -7,9 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from django_asgi_lifespan.errors import ResourceDeclarationError
-
-from .report import shorten
+from django_asgi_lifespan.errors import ResourceDeclarationError, shorten
 
 __all__ = ("Node", "closed", "connect", "opened", "ready_to_close")
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from django_asgi_lifespan.errors import ReceiverError, describe
+from django_asgi_lifespan.errors import ReceiverError, describe, shorten
 
-__all__ = ("Report", "shorten")
+__all__ = ("Report",)
 
 logger = logging.getLogger("django_asgi_lifespan")
-
-_SHOWN = 10
-"""How many failures, or names, stand in a message, which servers print as one line."""
 
 
 class Report:
@@ -90,12 +87,6 @@ class Report:
     def summary(self) -> str:
         """Return the failures as the message for the server."""
         return "; ".join(shorten(self.failures, remedy=": see the log"))
-
-
-def shorten(items: Sequence[str], *, remedy: str = "") -> Sequence[str]:
-    """Return *items*, or of many the first ones, and how many there are besides."""
-    more = len(items) - _SHOWN
-    return [*items[:_SHOWN], f"and {more:,} more{remedy}"] if more > 0 else items
 
 
 def _enumerate(names: Sequence[str]) -> str:

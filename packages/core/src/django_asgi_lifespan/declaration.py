@@ -1,0 +1,157 @@
+"""Resource: the declaration of one thing that is opened at startup and closed at shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from typing import Any, Generic, TypeVar, cast
+
+from .conf import timeout
+from .errors import ResourceDeclarationError
+from .factories import (
+    is_async_generator_function,
+    make_manager,
+    origin,
+    takes_application,
+    validate,
+)
+from .lifespans import current_view, lifespans
+
+__all__ = ("Resource",)
+
+_running, _anywhere = lifespans.running, lifespans.anywhere
+_running_loop = asyncio._get_running_loop  # get_running_loop() would raise in sync code: 0.5 us
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Resource(Generic[T_co]):
+    """One object that is opened at startup and closed at shutdown. ``@resource`` makes it.
+
+    Attributes:
+        factory: the function or class that it was made from.
+        name: its key in the state, unique in the project.
+        requires: the resources, or names of resources, that start before it and stop after it.
+        startup_timeout, shutdown_timeout: its limits in seconds. None sets no limit of its own.
+        merged: whether a mapping that it yields goes into the state key by key.
+    """
+
+    def __init__(
+        self,
+        factory: Callable[..., Any],
+        *,
+        name: str | None = None,
+        requires: Iterable[Resource[Any] | str] = (),
+        startup_timeout: float | None = None,
+        shutdown_timeout: float | None = None,
+    ) -> None:
+        self.factory = factory
+        self.name: str = name if name is not None else getattr(factory, "__name__", "")
+        self.requires = tuple(requires)
+        self.startup_timeout = startup_timeout
+        self.shutdown_timeout = shutdown_timeout
+        self.overrides: list[Any] = []
+        self._is_async_generator = is_async_generator_function(factory)
+        validate(factory)
+        self._validate_options()
+        self._takes_application = takes_application(factory)
+        self.merged = self._takes_application
+
+    def __repr__(self) -> str:
+        return f"<Resource {self.name} from {self.origin}>"
+
+    @property
+    def origin(self) -> str:
+        """Where the resource's factory is defined: dotted module and qualified name."""
+        return origin(self.factory)
+
+    def get(self) -> T_co:
+        """Return the object that the resource yielded in the running lifespan.
+
+        Inside a resource, and in the tasks and threads that it starts, the lifespan of that
+        resource answers, for the resources that it requires. Elsewhere it is the one of the running
+        event loop, or of the event loop that called this sync code, or the only one of the process.
+        In the block of ``run_lifespan()`` or ``run_lifespan_sync()`` it is the one of the block.
+
+        Raises:
+            ResourceUnavailableError: there is no value to return. The message says why.
+        """
+        value: T_co
+        if self.overrides:
+            value = self.overrides[-1]
+            return value
+        view = current_view.get()
+        try:
+            if view is not None:
+                lifespan = view.lifespan if view.may_get(self) else None
+            elif (loop := _running_loop()) is not None:
+                [lifespan] = _running[loop]
+            elif len(_anywhere) == 1:
+                [lifespan] = _anywhere
+            else:
+                lifespan = lifespans.of_sync_code()
+            if lifespan is not None:
+                value = lifespan.values[self]
+                return value
+        except (KeyError, ValueError):  # there is none, or several: look closer
+            pass
+        value = (_look_up or _load_lookup())(self)
+        return value
+
+    @contextlib.contextmanager
+    def override(self, value: Any) -> Generator[None]:
+        """Have ``get()`` return *value* everywhere in the process, for tests. Blocks may nest.
+
+        A lifespan that starts inside does not open the resource, and has *value* in its state.
+        """
+        self.overrides.append(value)
+        try:
+            yield
+        finally:
+            self.overrides.pop()
+
+    def open(self) -> AsyncGenerator[T_co]:
+        """Return a new generator that opens the resource, yields once, and closes it."""
+        make: Any = self.factory
+        if self._takes_application:
+            view = current_view.get()
+            make = functools.partial(make, view and view.lifespan.application)
+        return make() if self._is_async_generator else self._manage(make)
+
+    async def _manage(self, make: Callable[[], Any]) -> AsyncGenerator[Any]:
+        async with make_manager(self.factory, make, self.name) as value:
+            yield value
+
+    def _validate_options(self) -> None:
+        if not self.name.isidentifier():
+            raise ResourceDeclarationError(
+                f"{self.origin} needs a name that is a Python identifier, not {self.name!r}: "
+                f"resource(..., name='...')."
+            )
+        for requirement in cast("tuple[object, ...]", self.requires):
+            if not isinstance(requirement, (Resource, str)):
+                raise ResourceDeclarationError(
+                    f"{self.name} requires {requirement!r}, which is neither a resource nor the "
+                    f"name of one."
+                )
+        for option in ("startup_timeout", "shutdown_timeout"):
+            try:
+                timeout(getattr(self, option))
+            except ValueError as error:
+                raise ResourceDeclarationError(
+                    f"{option} of {self.name} is {getattr(self, option)!r}; it must be {error}."
+                ) from None
+
+
+_look_up: Callable[[Any], Any] | None = None
+
+
+def _load_lookup() -> Callable[[Any], Any]:
+    """Return the lookup with explanations, which a process may never need."""
+    global _look_up
+    from .lookup import find
+
+    _look_up = find
+    return find
