@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -114,6 +115,20 @@ def test_one_worker_that_is_killed_ends_hypercorn_in_order(hypercorn: Start, mod
         os.kill(server.pids()[0], signal.SIGKILL)
         assert server.wait() == {STOCK: 0, TWIN: 128 + signal.SIGKILL}[module]
         assert lifespans(server) == [STARTED, [*STARTED, *STOPPED]]
+
+
+@twin
+def test_many_os_signals_at_once_end_hypercorn_in_order(hypercorn: Start) -> None:
+    """Hypercorn's own command would wait for ever for a lock that it holds."""
+    with hypercorn("chain", "--workers", "2") as server:
+        server.wait_for("search open", times=2)
+        for gap in range(300):  # microseconds, of which a handler takes some
+            server.stop("SIGTERM")
+            next_at = time.perf_counter() + gap / 1e6
+            while time.perf_counter() < next_at:
+                pass
+        assert server.wait() == 0
+        assert lifespans(server) == [[*STARTED, *STOPPED]] * 2
 
 
 @both
