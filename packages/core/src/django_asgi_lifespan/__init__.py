@@ -18,13 +18,14 @@ from .errors import (
 from .resources import Resource, resource
 
 if typing.TYPE_CHECKING:
+    from .compat import asgi_lifespan
     from .mounted import mounted_application
     from .running import run_lifespan, run_lifespan_sync
-    from .signals import asgi_lifespan, asgi_shutdown, asgi_startup, asgi_stopping
+    from .signals import asgi_shutdown, asgi_startup, asgi_stopping
     from .state import get_state, stopping
 else:  # what not every project uses is loaded at its first use
     _MODULES = {
-        "asgi_lifespan": "signals",
+        "asgi_lifespan": "compat",
         "asgi_shutdown": "signals",
         "asgi_startup": "signals",
         "asgi_stopping": "signals",

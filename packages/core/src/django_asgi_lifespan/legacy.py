@@ -11,10 +11,11 @@ from typing import Any
 
 from django.dispatch import Signal
 
+from .compat import CompatAsyncSignal
 from .errors import MissingScopeStateError
 from .lifespan import ProjectLifespan
 from .protocol import Scope
-from .signals import CompatAsyncSignal, LifespanSender, asgi_shutdown, call, live_receivers
+from .signals import LifespanSender, asgi_shutdown, call, live_receivers
 
 __all__ = (
     "LifespanContextManagerSignalWrapper",

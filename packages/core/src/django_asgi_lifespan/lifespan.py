@@ -16,14 +16,7 @@ from .lifespans import Lifespan, no_websockets
 from .protocol import Receive, Scope
 from .receivers import SignalReceivers
 from .registry import discover, registry
-from .signals import (
-    asgi_lifespan,
-    asgi_shutdown,
-    asgi_startup,
-    asgi_stopping,
-    count_receivers,
-    send_startup,
-)
+from .signals import asgi_shutdown, asgi_startup, asgi_stopping, contributing, count_receivers
 from .supervisor import Supervisor
 
 __all__ = ("ProjectLifespan", "registered")
@@ -33,7 +26,7 @@ logger = logging.getLogger("django_asgi_lifespan")
 
 def registered() -> str:
     """Return what a lifespan would have to do, for a person to read. It is empty if nothing."""
-    signals = (asgi_lifespan, asgi_startup, asgi_stopping, asgi_shutdown)
+    signals = (*contributing, asgi_startup, asgi_stopping, asgi_shutdown)
     receivers = sum(map(count_receivers, signals))
     return ", ".join([*registry.names(), *([f"{receivers} signal receivers"] if receivers else [])])
 
@@ -107,12 +100,10 @@ class ProjectLifespan:
                 enter_lifespan(self._adapters, self.lifespan)
             discover()
             settings = lifespan_settings()
-            collected = await send_startup(asgi_lifespan, scope=self._scope, state=state)
+            adds = [await each.collect(scope=self._scope, state=state) for each in contributing]
             resources = registry.resolve()
-            if collected:
-                from .managers import merge  # only projects that used 0.5 have such receivers
-
-                resources = merge(resources, collected, ())
+            for add_resources in adds:
+                resources = add_resources(resources)
             state.update(registry.overridden())
             self.lifespan.resources = resources
             self._supervisor = Supervisor(

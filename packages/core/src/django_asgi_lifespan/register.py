@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from .compat import asgi_lifespan
 from .legacy import LifespanContextManagerSignalWrapper
 from .managers import Manager
 from .registry import registry
-from .signals import asgi_lifespan
 
 __all__ = ("LifespanContextManagerSignalWrapper", "register_lifespan_manager")
 

@@ -8,15 +8,26 @@ import inspect
 import logging
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.dispatch import Signal, dispatcher
 
 from .errors import ReceiverError, describe
 from .threads import run_in_thread
 
+if TYPE_CHECKING:
+    from .compat import CompatAsyncSignal, asgi_lifespan
+else:
+
+    def __getattr__(name: str) -> object:
+        if name == "asgi_lifespan":  # of 0.5
+            from .compat import asgi_lifespan
+
+            return asgi_lifespan
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = (
-    "CompatAsyncSignal",
     "LifespanSender",
     "LifespanSignal",
     "asgi_lifespan",
@@ -64,30 +75,6 @@ class LifespanSignal(Signal):
         super().connect(receiver, sender, weak, dispatch_uid)
 
 
-class CompatAsyncSignal(LifespanSignal):
-    """The class of ``asgi_lifespan`` in django-asgi-lifespan 0.5. Deprecated."""
-
-    async def compat_asend_async_only(
-        self, sender: object, **named: Any
-    ) -> list[tuple[Receiver, Any]]:
-        """Return what each async receiver for *sender* returned, called at the same time."""
-        receivers = [
-            receiver
-            for receiver in live_receivers(self, sender)
-            if inspect.iscoroutinefunction(receiver)
-        ]
-        calls = [receiver(signal=self, sender=sender, **named) for receiver in receivers]
-        return list(zip(receivers, await asyncio.gather(*calls), strict=True))
-
-
-asgi_lifespan = CompatAsyncSignal()
-"""Sent before anything starts, with ``scope`` and ``state``; for projects that used it in 0.5.
-
-A receiver may return a function that returns a context manager. It is entered with the
-resources, what it yields is merged into the state, and it is exited with them. New projects
-declare resources.
-"""
-
 asgi_startup = LifespanSignal()
 """Sent when every resource has started, before the first request; with ``scope`` and ``state``.
 
@@ -104,8 +91,11 @@ At the latest it is sent at the beginning of the shutdown. Every receiver is cal
 asgi_shutdown = LifespanSignal()
 """Sent after the last request, before the first resource stops; with ``scope`` and ``state``.
 
-Every receiver is called, whatever the others do.
+Every receiver is called, also after a failure of another.
 """
+
+contributing: list[CompatAsyncSignal] = []
+"""The signals that add resources, before any starts: ``asgi_lifespan``, once it is imported."""
 
 
 def count_receivers(signal: Signal) -> int:

@@ -13,7 +13,33 @@ import django_asgi_lifespan
 from contract.helpers import python
 from django_asgi_lifespan import compat, dispatcher, errors, events, register
 
-LEGACY = ("legacy", "dispatcher", "events", "compat", "middleware", "testing", "register", "types")
+LEGACY = (
+    "compat",
+    "dispatcher",
+    "events",
+    "legacy",
+    "managers",
+    "middleware",
+    "register",
+    "testing",
+    "types",
+)
+
+LIFESPAN = """
+from django.conf import settings
+settings.configure()
+import asyncio, django_asgi_lifespan
+from django_asgi_lifespan.asgi import get_asgi_application
+from django_asgi_lifespan.driver import LifespanDriver
+async def live():
+    @django_asgi_lifespan.resource
+    async def values():
+        yield 1
+    django_asgi_lifespan.asgi_startup.connect(lambda: None)
+    async with LifespanDriver(get_asgi_application()):
+        pass
+asyncio.run(live())
+"""
 
 
 def test_the_package_tells_its_version_and_that_it_is_typed() -> None:
@@ -22,10 +48,12 @@ def test_the_package_tells_its_version_and_that_it_is_typed() -> None:
     assert resources.files(django_asgi_lifespan).joinpath("py.typed").is_file()
 
 
-@pytest.mark.parametrize("statement", ["import django_asgi_lifespan", "from {} import asgi"])
-def test_what_is_there_for_0_5_costs_nothing_when_unused(statement: str, tmp_path: Path) -> None:
-    """None of its modules is loaded by the package or by the module that every project imports."""
-    script = statement.format("django_asgi_lifespan") + (
+@pytest.mark.parametrize(
+    "statements", ["import django_asgi_lifespan", "from django_asgi_lifespan import asgi", LIFESPAN]
+)
+def test_what_is_there_for_0_5_costs_nothing_when_unused(statements: str, tmp_path: Path) -> None:
+    """None of its modules is loaded by the package, by ``asgi.py`` or by a whole lifespan."""
+    script = statements + (
         "\nimport sys\nprint(*(n for n in sys.modules if n.startswith('django_asgi_lifespan.')))"
     )
     [line] = python(script, tmp_path)
