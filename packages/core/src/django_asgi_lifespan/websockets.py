@@ -23,7 +23,7 @@ CLOSE = {"type": "websocket.close", "code": SERVICE_RESTART, "reason": REASON}
 HELD_UP = 0.1
 """Seconds after which the application no longer waits for messages of a WebSocket to be closed.
 
-granian 2.8.7 sends no close while the application receives.
+granian 2.8.9 sends no close while the application receives.
 """
 
 PATIENCE = 1.0

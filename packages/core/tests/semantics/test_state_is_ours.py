@@ -61,7 +61,7 @@ async def test_a_server_without_state_gets_one_in_every_request(
 
 
 async def test_a_server_that_empties_the_state_before_the_shutdown_changes_nothing() -> None:
-    """The shutdown receivers find everything in ours (Granian does it, asgi.py, 2.8.7)."""
+    """The shutdown receivers find everything in ours (Granian does it, asgi.py, 2.8.9)."""
     resource(_value("a"), name="a")
     servers: dict[str, Any] = {}
     seen = []

@@ -73,7 +73,7 @@ def _note(worker: BaseProcess) -> None:
     """Take note of a worker that is about to start, and stop where startups fail again and again.
 
     granian's own rule forgets the other workers, so that two that fail in turn never end
-    (granian/server/common.py:553 in 2.8.7).
+    (granian/server/common.py:553 in 2.8.9).
     """
     global _is_crash_loop
     ends = {each: each.exitcode for each in _workers}
@@ -97,7 +97,7 @@ def _note_spawned(worker: SpawnProcess) -> tuple[Any, ...]:
 def _take_over() -> None:
     """Let a thread call granian's handlers of OS signals, from the first worker on.
 
-    granian's parent waits for a lock (granian/server/common.py:544 in 2.8.7), and its handlers
+    granian's parent waits for a lock (granian/server/common.py:544 in 2.8.9), and its handlers
     take that lock for a moment. Python calls handlers in the main thread alone. It would wait for
     itself where two OS signals come close together, and would sleep on where the system gives one
     to another thread. A thread before the first fork would cause a warning.

@@ -38,7 +38,7 @@ class GranianAdapter(Adapter):
         """Let a worker that is told to stop end while nothing is open yet.
 
         A forked worker has the OS signal handlers of its parent, which only take a note in the
-        worker's copy of the parent's server (granian/server/common.py:338 in 2.8.7).
+        worker's copy of the parent's server (granian/server/common.py:338 in 2.8.9).
 
         Raises:
             SystemExit: with 0, if the worker was told to stop while the application was imported.
