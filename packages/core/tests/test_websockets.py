@@ -183,7 +183,7 @@ async def test_a_websocket_that_comes_during_the_shutdown_is_refused() -> None:
 
     async with LifespanDriver(application):
         pass
-    assert seen == ["http"]
+    assert seen == ["lifespan", "http"]
     assert late.sent == [{"type": "websocket.close", "code": 1013, "reason": "Not running."}]
 
 
@@ -233,7 +233,8 @@ async def test_once_everything_runs_http_passes_unseen() -> None:
     seen: list[Any] = []
 
     async def served(scope: Any, receive: Any, send: Any) -> None:
-        seen.append((scope, receive, send))
+        if scope["type"] == "http":
+            seen.append((scope, receive, send))
 
     application = LifespanApplication(served)
     async with LifespanDriver(application) as state:

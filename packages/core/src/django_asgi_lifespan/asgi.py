@@ -28,8 +28,10 @@ def get_asgi_application() -> LifespanASGIHandler:
 class LifespanApplication:
     """Any ASGI application of a Django project, with the project's lifespan and state.
 
-    For what stands before Django and refuses the lifespan, such as the ``ProtocolTypeRouter`` of
-    Channels. HTTP and WebSocket scopes get the state; the lifespan scope is not passed on.
+    For applications that stand in front of Django: the ``ProtocolTypeRouter`` of Channels, a
+    FastAPI or Starlette application that has Django mounted. If the application has a lifespan of
+    its own, it runs inside the project's: after all resources have started, and before
+    ``asgi_startup``. Its state joins the project's, which HTTP and WebSocket scopes get.
 
     Args:
         application: takes ``(scope, receive, send)``. Django must be set up.
@@ -37,7 +39,7 @@ class LifespanApplication:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._gate = LifespanGate()
+        self._gate = LifespanGate(application)
         from .adapters.discovery import application_made  # an import of this module does without
 
         discover()
@@ -48,4 +50,4 @@ class LifespanApplication:
         if self._gate.is_open and scope["type"] == "http":
             await self._application(scope, receive, send)
         else:
-            await self._gate.serve(self, self._application, scope, receive, send)
+            await self._gate.serve(self._application, self._application, scope, receive, send)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import weakref
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from .lifespans import answering, lifespans
+from .lifespans import answering, current_view, lifespans
 
 if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when one begins
     from .lifespans import Lifespan, Phase
@@ -24,14 +25,18 @@ logger = logging.getLogger("django_asgi_lifespan")
 class LifespanGate:
     """Runs the lifespans of one application, and keeps requests out while none has completed.
 
+    Args:
+        wrapped: the application whose own lifespans run inside these, if it has any.
+
     Attributes:
         is_open: HTTP requests need nothing from here: every lifespan of the application that was
             begun is running, no event loop has several, and the server puts a ``state`` into each
             request itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wrapped: Application | None = None) -> None:
         self.is_open = False
+        self._wrapped = wrapped
         self._begun: dict[asyncio.AbstractEventLoop, list[Lifespan]] = {}
         self._outcomes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Phase] = (
             weakref.WeakKeyDictionary()
@@ -54,6 +59,8 @@ class LifespanGate:
             loop = _find_loop()
             if loop is None:
                 await _fail_without_asyncio(receive, send)
+            elif _is_inside_lifespan(loop):
+                await self._run_inner_lifespan(scope, receive, send)
             else:
                 await self._run_lifespan(loop, outermost, scope, receive, send)
         elif self.is_closed_to(scope):
@@ -68,6 +75,18 @@ class LifespanGate:
                     self._websockets.remove(socket)
             else:
                 await application(scope, receive, send)
+
+    async def _run_inner_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer at once: the scope comes from inside the project's lifespan, which runs already.
+
+        It comes from the application that an outer gate runs, or from a resource.
+        """
+        if self._wrapped is not None:
+            await self._wrapped(scope, receive, send)
+        else:
+            from .protocol import speak_lifespan
+
+            await speak_lifespan(receive, send, contextlib.nullcontext())
 
     async def _run_lifespan(
         self,
@@ -85,6 +104,7 @@ class LifespanGate:
             scope,
             adapters=adapters,
             application=outermost,
+            wrapped=self._wrapped,
             receive=receive,
             close_websockets=self._websockets.close,
         )
@@ -194,6 +214,12 @@ def _find_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _is_inside_lifespan(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether a lifespan that runs in *loop* calls, from a resource or an application."""
+    view = current_view.get()
+    return view is not None and view.lifespan.loop is loop and view.lifespan in lifespans.unfinished
 
 
 async def _fail_without_asyncio(receive: Receive, send: Send) -> None:

@@ -13,11 +13,11 @@ from .adapters.discovery import enter_lifespan
 from .conf import lifespan_settings
 from .errors import ReceiverError, StartupFailedError, describe
 from .lifespans import Lifespan, no_websockets
-from .protocol import Receive, Scope
+from .protocol import Application, Receive, Scope
 from .receivers import SignalReceivers
 from .registry import discover, registry
 from .signals import asgi_shutdown, asgi_startup, asgi_stopping, contributing, count_receivers
-from .supervisor import Supervisor
+from .supervisor import Supervised, Supervisor
 
 __all__ = ("ProjectLifespan", "registered")
 
@@ -40,6 +40,7 @@ class ProjectLifespan:
         adapters: gets the context managers of the adapters at the startup. The caller closes it
             when the server has the answer to the shutdown. Without it, no adapter is asked.
         application: is passed to resource functions that take the application.
+        wrapped: the application whose own lifespan runs inside this one, if it has any.
         receive: the callable that the server passed with the scope, or None without a server.
         close_websockets: awaited at the shutdown, after the notice of it and before anything is
             stopped.
@@ -51,6 +52,7 @@ class ProjectLifespan:
         *,
         adapters: ExitStack | None = None,
         application: object = None,
+        wrapped: Application | None = None,
         receive: Receive | None = None,
         close_websockets: Callable[[], Coroutine[Any, Any, None]] = no_websockets,
     ) -> None:
@@ -59,6 +61,7 @@ class ProjectLifespan:
         self.lifespan.close_websockets = close_websockets
         self._scope = scope
         self._adapters = adapters
+        self._wrapped = wrapped
 
     async def __aenter__(self) -> dict[str, Any]:
         """Start everything, and return the state.
@@ -106,13 +109,15 @@ class ProjectLifespan:
                 resources = add_resources(resources)
             state.update(registry.overridden())
             self.lifespan.resources = resources
+            level = logging.INFO if resources or registered() else logging.DEBUG
             self._supervisor = Supervisor(
                 self.lifespan,
                 resources,
+                application=self._wrapped_lifespan(level),
                 receivers=SignalReceivers(self.lifespan, self._scope),
                 startup_timeout=settings.startup_timeout,
                 shutdown_timeout=settings.shutdown_timeout,
-                level=logging.INFO if resources or registered() else logging.DEBUG,
+                level=level,
             )
         except (GeneratorExit, asyncio.CancelledError):
             raise
@@ -122,3 +127,10 @@ class ProjectLifespan:
             logger.error("The lifespan cannot start: %s", describe(error), exc_info=error)
             raise StartupFailedError(describe(error)) from error
         await self._supervisor.__aenter__()
+
+    def _wrapped_lifespan(self, level: int) -> Supervised | None:
+        if self._wrapped is None:
+            return None
+        from .applications import ApplicationLifespan
+
+        return ApplicationLifespan(self.lifespan, self._wrapped, level=level)

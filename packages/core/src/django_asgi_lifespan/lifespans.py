@@ -117,6 +117,8 @@ class Lifespan:
 
         The value of a resource goes there under its name, a mapping to be merged key by key.
         """
+        if self.state_filled:
+            return
         owners: dict[str, Yielding] = {}
 
         def put(resource: Yielding, key: str, value: object) -> None:
@@ -141,6 +143,17 @@ class Lifespan:
             else:
                 put(resource, resource.name, value)
         self.state_filled = True
+
+    def join_state(self, owner: str, state: Mapping[str, Any]) -> None:
+        """Take over the keys of *state*, that of *owner*, which are not in ours."""
+        for key, value in state.items():
+            if self.state.setdefault(key, value) is not value:
+                logger.warning(
+                    "%s puts another %r into the state than the project, whose value stays there. "
+                    "Rename one of them.",
+                    owner[0].upper() + owner[1:],
+                    key,
+                )
 
     def publish(self) -> None:
         """Let code that runs in this event loop find this lifespan."""

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from .applications import naming_the_cause
 from .driver import LifespanDriver
-from .errors import LifespanError, LifespanUnsupportedError, StartupFailedError, describe
+from .errors import LifespanError, LifespanUnsupportedError
 from .resources import resource
 
 if TYPE_CHECKING:
@@ -48,17 +49,14 @@ def mounted_application(
         child: Any = application if factory is None else factory()
         driver = LifespanDriver(child)
         try:
-            await driver.startup()
+            with naming_the_cause():
+                await driver.startup()
         except LifespanUnsupportedError as error:
             if error.__cause__ is None:
                 raise LifespanError(
                     "the application has no lifespan: pass requests to it as it is"
                 ) from None
             raise
-        except StartupFailedError as error:  # the message may be a whole traceback, as Starlette's
-            if error.__cause__ is None:
-                raise
-            raise StartupFailedError(describe(error.__cause__)) from error.__cause__
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
             await child({**scope, "state": driver.state.copy()}, receive, send)
@@ -66,6 +64,7 @@ def mounted_application(
         try:
             yield with_state
         finally:
-            await driver.shutdown()
+            with naming_the_cause():
+                await driver.shutdown()
 
     return resource(run, **options)

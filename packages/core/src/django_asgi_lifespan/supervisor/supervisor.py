@@ -30,7 +30,8 @@ class Supervisor:
     Args:
         lifespan: gets the values of the running resources.
         resources: each resource with those that it requires.
-        receivers: they start after all the resources and stop before them.
+        application: starts after all the resources and stops before them.
+        receivers: they start last and stop first.
         startup_timeout, shutdown_timeout: seconds for each whole phase, or None for no limit.
         level: the logging level of the lines that tell the course of things.
 
@@ -43,6 +44,7 @@ class Supervisor:
         lifespan: Lifespan,
         resources: Mapping[Any, Sequence[Any]],
         *,
+        application: Supervised | None = None,
         receivers: Supervised | None = None,
         startup_timeout: float | None = None,
         shutdown_timeout: float | None = None,
@@ -56,9 +58,9 @@ class Supervisor:
         tasks = {resource: ResourceTask(progress, resource) for resource in resources}
         graph.connect(tasks, resources, name=_name)
         self._stages = [list(tasks.values())]
-        if receivers is not None:
-            last = ResourceTask(progress, receivers, may_get=resources, level=logging.DEBUG)
-            self._stages.append([last])
+        for later in filter(None, (application, receivers)):
+            task = ResourceTask(progress, later, may_get=resources, level=logging.DEBUG)
+            self._stages.append([task])
         self._tasks = [task for stage in self._stages for task in stage]
 
     async def __aenter__(self) -> None:
