@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from django_asgi_lifespan.errors import ResourceDeclarationError, shorten
 
-__all__ = ("Node", "closed", "connect", "opened", "ready_to_close")
+__all__ = ("Node", "all_required", "closed", "connect", "opened", "ready_to_close")
 
 
 class Node:
@@ -68,6 +68,19 @@ def opened(node: NodeT) -> Iterator[NodeT]:
         dependant.unopened_requirements -= 1
         if not dependant.unopened_requirements:
             yield dependant
+
+
+def all_required(node: NodeT) -> Iterator[NodeT]:
+    """Yield the nodes that *node* requires, directly and then through others."""
+    yield from node.requires
+    found = {*node.requires}
+    queue = [*node.requires]
+    while queue:
+        for required in queue.pop().requires:
+            if required not in found:
+                found.add(required)
+                queue.append(required)
+                yield required
 
 
 def ready_to_close(begun: Sequence[NodeT]) -> list[NodeT]:

@@ -9,11 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 from django_asgi_lifespan.lifespans import Lifespan
+from django_asgi_lifespan.threads import uncancel
 
 from .limits import Limits
 from .report import Report
 
 __all__ = ("Progress",)
+
+_TURNS = 3
+"""Loop turns in which the lifespan's task gets to know of a cancellation of the whole loop.
+
+One is enough where it waits for a future, three where ``receive`` uses ``asyncio.wait_for``, which
+has a task of its own on Python 3.10 and 3.11.
+"""
 
 
 class Progress:
@@ -77,3 +85,16 @@ class Progress:
             self._waiter = None
         changed, self._changed = self._changed, []
         return changed
+
+    async def learn_whether_ending(self) -> bool:
+        """Return whether the lifespan is ending, once its task has had the time to know."""
+        try:
+            for _ in range(_TURNS):
+                if self.is_ending:
+                    break
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if self.is_ending:  # the one before was the loop's all the same
+                uncancel()
+            raise
+        return self.is_ending

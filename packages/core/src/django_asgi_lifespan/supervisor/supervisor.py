@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from types import TracebackType
 from typing import Any
 
@@ -12,10 +13,11 @@ from django_asgi_lifespan.errors import ShutdownFailedError, StartupFailedError
 from django_asgi_lifespan.lifespans import Lifespan
 
 from . import graph
-from .limits import GRACE
+from .phase_limits import PhaseLimits
 from .progress import Progress
 from .report import Report
-from .task import BUSY, ENDED, ResourceTask, State, Supervised
+from .states import ENDED, State, Supervised
+from .task import ResourceTask
 
 __all__ = ("Supervisor",)
 
@@ -50,18 +52,19 @@ class Supervisor:
         shutdown_timeout: float | None = None,
         level: int = logging.INFO,
     ) -> None:
-        self._startup_timeout = startup_timeout
-        self._shutdown_timeout = shutdown_timeout
         self._cancellation: asyncio.CancelledError | None = None
         self._report = Report(level, len(resources), lifespan.loop.time)
         self._progress = progress = Progress(lifespan, self._report, shutdown_timeout)
         tasks = {resource: ResourceTask(progress, resource) for resource in resources}
-        graph.connect(tasks, resources, name=_name)
+        graph.connect(tasks, resources, name=attrgetter("name"))
         self._stages = [list(tasks.values())]
         for later in filter(None, (application, receivers)):
             task = ResourceTask(progress, later, may_get=resources, level=logging.DEBUG)
             self._stages.append([task])
         self._tasks = [task for stage in self._stages for task in stage]
+        self._limits = PhaseLimits(
+            progress, self._tasks, startup=startup_timeout, shutdown=shutdown_timeout
+        )
 
     async def __aenter__(self) -> None:
         """Return when everything is open.
@@ -73,7 +76,7 @@ class Supervisor:
         progress = self._progress
         since = progress.loop.time()
         self._report.phase_begins("startup")
-        progress.limits.after(self._startup_timeout, self._exceed_startup)
+        self._limits.begin_startup()
         for stage in self._stages:
             await self._start_stage(stage)
         progress.limits.end_phase()
@@ -137,7 +140,7 @@ class Supervisor:
         for task in reversed(self._tasks):
             if task.state is State.OPENING and not task.cancelled:
                 task.cancel_opening()
-        self._progress.limits.after(self._shutdown_timeout, self._exceed_shutdown)
+        self._limits.begin_shutdown()
         for stage in reversed(self._stages):
             await self._stop_stage(stage)
         self._progress.limits.end_phase()
@@ -177,47 +180,10 @@ class Supervisor:
         progress.is_ending = True
         progress.cancellations += 1
         if progress.cancellations == 1 and progress.is_starting:
-            self._report.startup_interrupted(self._names(State.OPENING))
+            opening = [task.name for task in self._tasks if task.state is State.OPENING]
+            self._report.startup_interrupted(opening)
         elif progress.cancellations == 2:
-            progress.limits.after(GRACE / 2, self._cancel_busy)
-            progress.limits.after(GRACE, self._cut)
-
-    def _exceed_startup(self) -> None:
-        self._exceed("startup", "STARTUP_TIMEOUT", self._startup_timeout, State.OPENING)
-        self._progress.is_ending = True
-        self._progress.wake()
-
-    def _exceed_shutdown(self) -> None:
-        if self._names(*BUSY):  # else those that were late have been abandoned in this very moment
-            self._exceed("shutdown", "SHUTDOWN_TIMEOUT", self._shutdown_timeout, *BUSY)
-        # Those that waited for the late ones still get their turn, and as much time.
-        self._progress.limits.after(2 * GRACE, self._cut)
-
-    def _exceed(self, phase: str, setting: str, limit: float | None, *states: State) -> None:
-        """Name the tasks in *states* that *phase* still waits for, and give them their grace."""
-        self._report.phase_too_long(phase, setting, limit or 0.0, self._names(*states))
-        for task in self._tasks:
-            if task.state in states:
-                self._progress.limits.give_grace(task)
-
-    def _cancel_busy(self) -> None:
-        for task in self._tasks:
-            if task.state in BUSY and not task.cancelled:
-                task.cancel()
-
-    def _cut(self) -> None:
-        """Wait for nothing any more."""
-        self._cancel_busy()
-        for task in self._tasks:
-            if task.state is not State.WAITING and task.state not in ENDED:
-                task.abandon("was left no time to close")
-
-    def _names(self, *states: State) -> list[str]:
-        return [_name(task) for task in self._tasks if task.state in states]
-
-
-def _name(task: ResourceTask) -> str:
-    return task.resource.name
+            self._limits.hurry()
 
 
 def _check_begun(tasks: Iterable[ResourceTask]) -> None:

@@ -1,0 +1,30 @@
+"""The steps of a generator that yields once, each for the task that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+__all__ = ("first", "go_on", "throw")
+
+
+async def first(generator: AsyncGenerator[Any]) -> Any:
+    """Return the value that *generator* yields."""
+    try:
+        return await anext(generator)
+    except StopAsyncIteration:
+        raise RuntimeError("generator didn't yield") from None
+
+
+async def throw(generator: AsyncGenerator[Any], error: BaseException) -> bool | None:
+    """Raise *error* at the yield of *generator*, and return whether it is swallowed there."""
+    manager = asynccontextmanager(lambda: generator)()
+    return await manager.__aexit__(type(error), error, error.__traceback__)
+
+
+async def go_on(generator: AsyncGenerator[Any]) -> None:
+    """Let *generator* go on after its yield, to its end."""
+    async for _ in generator:
+        await generator.aclose()
+        raise RuntimeError("generator didn't stop")
