@@ -38,6 +38,12 @@ coverage: test-versions
     coverage combine --quiet
     coverage report --fail-under=100
 
+# Run 6,000 random lifespans for each property of the supervisor, instead of 300; takes minutes
+[group('test')]
+properties *options:
+    python -m pytest packages/core/tests/test_supervisor_properties.py \
+        --hypothesis-profile=large -o faulthandler_timeout=3600 "$@"
+
 # Run every server through every scenario; write the results and the compatibility page
 [group('matrix')]
 matrix *options:

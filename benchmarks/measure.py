@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from benchmarks.bare_tasks import STEPS
 from benchmarks.environments import Environment
+from benchmarks.shapes import SHAPES
 
-__all__ = ("COUNTS", "LARGEST", "SLOW_COUNT", "Phases", "Results", "Step", "measure")
+__all__ = ("COUNTS", "LARGEST", "SLOW_COUNT", "Phases", "Results", "Shape", "Step", "measure")
 
 COUNTS = (100, 1_000, 10_000)
 LARGEST = COUNTS[-1]
@@ -44,6 +45,20 @@ class Step(NamedTuple):
     ratio: float
 
 
+class Shape(NamedTuple):
+    """Medians of a lifespan of resources that require one another.
+
+    Attributes:
+        seconds, memory: of the larger size, start and stop together, and its peak in bytes.
+        slower, larger: how much more of both a part takes in the larger size than in the smaller.
+    """
+
+    seconds: float
+    memory: float
+    slower: float
+    larger: float
+
+
 class Results(NamedTuple):
     """All figures in seconds and bytes, by side."""
 
@@ -55,6 +70,7 @@ class Results(NamedTuple):
     register: dict[tuple[str, int], float]
     trivial: dict[tuple[str, int, str], Phases]
     steps: dict[tuple[str, str], Step]
+    shapes: dict[str, Shape]
     slow: dict[tuple[str, str], Phases]
     slow_trivial: dict[tuple[str, str], Phases]
 
@@ -75,6 +91,8 @@ def measure(environments: list[Environment], say: Callable[[str], object]) -> Re
     get = _median(_get(this))
     say("trivial resources")
     register, trivial, steps = _trivial(this, previous)
+    say("resources that require one another")
+    shapes = {name: _shape(this, name) for name in SHAPES}
     say("slow resources")
     slow, slow_trivial = _slow(this, previous)
     return Results(
@@ -86,6 +104,7 @@ def measure(environments: list[Environment], say: Callable[[str], object]) -> Re
         register=_median(register),
         trivial=_phases(trivial),
         steps={key: _step(values) for key, values in steps.items()},
+        shapes=shapes,
         slow=_phases(slow),
         slow_trivial=_phases(slow_trivial),
     )
@@ -120,9 +139,9 @@ def _dispatch(environments: list[Environment]) -> Samples:
     for _ in range(5):
         for environment in environments:
             for name, each in _work(environment, "dispatch", environment.side).items():
-                samples[name if name in ("control", "floor") else _own(environment, name)].append(
-                    each["over"]
-                )
+                own = name if name in ("control", "floor") else _own(environment, name)
+                samples[own].append(each["over stock"])
+                samples[f"{own}, over the floor"].append(each["over floor"])
     return samples
 
 
@@ -132,8 +151,8 @@ def _whole(environments: list[Environment]) -> Samples:
         for environment in environments:
             figures = _work(environment, "whole", environment.side)
             samples["stock"].append(figures["stock"]["seconds"])
-            samples["control"].append(figures["control"]["over"])
-            samples[environment.side].append(figures["handler"]["over"])
+            samples["control"].append(figures["control"]["over stock"])
+            samples[environment.side].append(figures["handler"]["over stock"])
     return samples
 
 
@@ -171,6 +190,28 @@ def _trivial(this: Environment, previous: Environment) -> tuple[Samples, Samples
                                     for each in figures["rounds"]
                                 )
     return register, phases, steps
+
+
+def _shape(this: Environment, name: str) -> Shape:
+    shape = SHAPES[name]
+    seconds, memory = Samples(list), Samples(list)
+    for _ in range(5):
+        for size, rounds in ((shape.small, 10), (shape.large, 2)):
+            figures = _work(this, "shape", name, size, rounds)
+            seconds[size].append(figures["seconds"])
+            memory[size].append(figures["bytes"])
+    growth = [
+        statistics.median(
+            large / small
+            for large, small in zip(samples[shape.large], samples[shape.small], strict=True)
+        )
+        * shape.parts(shape.small)
+        / shape.parts(shape.large)
+        for samples in (seconds, memory)
+    ]
+    return Shape(
+        statistics.median(seconds[shape.large]), statistics.median(memory[shape.large]), *growth
+    )
 
 
 def _slow(this: Environment, previous: Environment) -> tuple[Samples, Samples]:

@@ -14,17 +14,20 @@ import statistics
 import sys
 import time
 import tracemalloc
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import django
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 
 from benchmarks.bare_tasks import SLOW, STEPS, run_bare_tasks
 from benchmarks.server import Server
+from benchmarks.shapes import measure_shape
 
-__all__ = ()
+__all__ = ("measure_shape",)
 
 Figures = dict[str, Any]
 Call = Callable[[], Awaitable[None]]
@@ -147,7 +150,7 @@ async def measure_whole(side: str) -> Figures:
 
 
 async def compare(calls: dict[str, Call], rounds: int, count: int) -> Figures:
-    """The seconds of one call of each, and how much longer it takes than the first.
+    """The seconds of one call of each, and how many more than of stock Django and of the floor.
 
     In every round each has its batch of *count* calls, and the order turns by one. A difference
     is the median of the differences within the rounds.
@@ -160,11 +163,16 @@ async def compare(calls: dict[str, Call], rounds: int, count: int) -> Figures:
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             seconds[name].append(await batch(calls[name], count))
-    reference = seconds[names[0]]
+
+    def over(name: str, reference: str) -> float:
+        pairs = zip(seconds[name], seconds[reference], strict=True)
+        return statistics.median(one - other for one, other in pairs)
+
+    references = [name for name in ("stock", "floor") if name in calls]
     return {
         name: {
             "seconds": statistics.median(seconds[name]),
-            "over": statistics.median(a - b for a, b in zip(seconds[name], reference, strict=True)),
+            **{f"over {reference}": over(name, reference) for reference in references},
         }
         for name in names
     }
@@ -179,20 +187,27 @@ async def batch(call: Call, count: int) -> float:
 
 
 async def measure_get(_side: str) -> Figures:
-    """The seconds of one `.get()`, the loop that makes them included."""
+    """The seconds of one `.get()` in async code and in a sync view, and how many floors that is.
+
+    The loop that makes the calls is included.
+    """
     from django_asgi_lifespan import resource
     from django_asgi_lifespan.asgi import get_asgi_application
 
     (factory,) = make_trivial(1, "trivial")
     trivial: Any = resource(factory)
-    floor = Floor()
-    figures: dict[str, list[float]] = {"get": [], "control": [], "floor": []}
+    owners = {"get": trivial, "floor": Floor(), "control": trivial}
+    time_in_sync_view = sync_to_async(time_gets)
+    figures: defaultdict[str, list[float]] = defaultdict(list)
     async with Server(get_asgi_application()):
         for _ in range(GET_ROUNDS):
-            figures["get"].append(time_gets(trivial))
-            figures["floor"].append(time_gets(floor))
-            figures["control"].append(time_gets(trivial))
-    return {name: statistics.median(seconds) for name, seconds in figures.items()}
+            for name, owner in owners.items():
+                figures[f"async {name}"].append(time_gets(owner))
+                figures[f"sync {name}"].append(await time_in_sync_view(owner))
+    for code in ("async", "sync"):
+        pairs = zip(figures[f"{code} get"], figures[f"{code} floor"], strict=True)
+        figures[f"{code} ratio"] = [seconds / floor for seconds, floor in pairs]
+    return {name: statistics.median(values) for name, values in figures.items()}
 
 
 class Floor:

@@ -36,6 +36,7 @@ from virtual_clock import VirtualClockLoop, run  # noqa: E402
 
 hypothesis.settings.register_profile("default", deadline=None, max_examples=300)
 hypothesis.settings.register_profile("small", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("large", deadline=None, max_examples=6000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
