@@ -1,4 +1,4 @@
-"""The steps of a generator that yields once, each for the task that takes it."""
+"""How the generator of a resource goes on after its yield."""
 
 from __future__ import annotations
 
@@ -6,15 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-__all__ = ("first", "go_on", "throw")
-
-
-async def first(generator: AsyncGenerator[Any]) -> Any:
-    """Return the value that *generator* yields."""
-    try:
-        return await anext(generator)
-    except StopAsyncIteration:
-        raise RuntimeError("generator didn't yield") from None
+__all__ = ("go_on", "throw")
 
 
 async def throw(generator: AsyncGenerator[Any], error: BaseException) -> bool | None:

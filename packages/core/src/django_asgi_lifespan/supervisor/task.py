@@ -10,7 +10,7 @@ from django_asgi_lifespan.errors import describe
 from django_asgi_lifespan.lifespans import current_view
 from django_asgi_lifespan.threads import uncancel
 
-from .generators import first, go_on, throw
+from .generators import go_on, throw
 from .progress import Progress
 from .record import Record
 from .states import ENDED, State, Supervised
@@ -95,7 +95,10 @@ class ResourceTask(Record):
         current_view.set(self)
         try:
             generator = self.resource.open()
-            value = await first(generator)
+            try:
+                value = await anext(generator)
+            except StopAsyncIteration:
+                raise RuntimeError("generator didn't yield") from None
             try:
                 self._mark_open(value)
                 try:
