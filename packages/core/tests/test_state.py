@@ -20,6 +20,7 @@ from django_asgi_lifespan import (
     resource,
 )
 from django_asgi_lifespan.driver import LifespanDriver
+from django_asgi_lifespan.filling import fill_state
 from django_asgi_lifespan.handler import LifespanASGIHandler
 from django_asgi_lifespan.lifespans import Lifespan
 from virtual_clock import VirtualClockLoop
@@ -366,5 +367,5 @@ async def test_a_resource_that_died_before_the_state_is_filled_is_not_in_it() ->
     lifespan = Lifespan()
     lifespan.resources = [declare("a"), declare("b")]
     lifespan.values[lifespan.resources[1]] = "value of b"
-    lifespan.fill_state()
+    fill_state(lifespan)
     assert lifespan.state == {"b": "value of b"}

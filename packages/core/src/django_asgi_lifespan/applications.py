@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from .driver import LifespanDriver
 from .errors import LifespanFailedError, LifespanUnsupportedError, StartupFailedError, describe
+from .filling import fill_state, join_state
 from .lifespans import Lifespan
 from .protocol import Application, Message, Receive, Scope, Send
 
@@ -54,14 +55,14 @@ class ApplicationLifespan:
 
     async def open(self) -> AsyncGenerator[None]:
         """Run it around the yield, or nothing where the application refuses the scope."""
-        self._lifespan.fill_state()
+        fill_state(self._lifespan)
         driver = LifespanDriver(self._call)
         driver.state.update(self._lifespan.state)
         if not await self._starts(driver):
             yield
             return
         try:
-            self._lifespan.join_state(self.name, driver.state)
+            join_state(self._lifespan, self.name, driver.state)
             yield
         finally:
             with naming_the_cause():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
 import weakref
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from .lifespans import answering, current_view, lifespans
 
 if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when one begins
-    from .lifespans import Lifespan, Phase
+    from .lifespans import Lifespan
     from .protocol import Application, Receive, Scope, Send
+    from .roles import Phase
     from .websockets import OpenWebSockets
 
 __all__ = ("LifespanGate",)
-
-logger = logging.getLogger("django_asgi_lifespan")
 
 
 class LifespanGate:
@@ -56,15 +54,19 @@ class LifespanGate:
     ) -> None:
         """Serve one scope: ``lifespan`` for *outermost* here, others by *application*."""
         if scope["type"] == "lifespan":
-            loop = _find_loop()
+            loop = asyncio._get_running_loop()  # None under trio
             if loop is None:
-                await _fail_without_asyncio(receive, send)
+                from .refusals import fail_without_asyncio
+
+                await fail_without_asyncio(receive, send)
             elif _is_inside_lifespan(loop):
                 await self._run_inner_lifespan(scope, receive, send)
             else:
                 await self._run_lifespan(loop, outermost, scope, receive, send)
         elif self.is_closed_to(scope):
-            await _refuse(scope, receive, send)
+            from .refusals import refuse
+
+            await refuse(scope, receive, send)
         else:
             self.prepare(scope)
             if scope["type"] == "websocket":
@@ -193,54 +195,16 @@ class LifespanGate:
         if self._warned or lifespans.was_begun():
             return
         self._warned = True
-        from .lifespan import registered
+        from .refusals import tell_that_nothing_was_opened
 
-        what = registered()
-        if what:
-            logger.error(
-                "Requests arrive, but the server has not started the lifespan, so nothing "
-                "was opened: %s. Run a server that speaks the lifespan protocol, and do not "
-                "switch it off (uvicorn: --lifespan on, granian: --interface asgi).",
-                what,
-            )
+        tell_that_nothing_was_opened()
 
 
 def _fullest_running_newest(lifespan: Lifespan) -> tuple[int, bool, int]:
     return len(lifespan.state), lifespan.phase == "running", lifespan.number
 
 
-def _find_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
 def _is_inside_lifespan(loop: asyncio.AbstractEventLoop) -> bool:
     """Return whether a lifespan that runs in *loop* calls, from a resource or an application."""
     view = current_view.get()
     return view is not None and view.lifespan.loop is loop and view.lifespan in lifespans.unfinished
-
-
-async def _fail_without_asyncio(receive: Receive, send: Send) -> None:
-    """Fail the startup in an event loop that is not of asyncio, such as trio's."""
-    reason = (
-        "Django runs on asyncio alone, because asgiref does, and this worker runs another event "
-        "loop. Choose a worker class that runs asyncio (hypercorn: --worker-class asyncio or "
-        "uvloop, not trio)."
-    )
-    logger.error(reason)
-    await receive()
-    await send({"type": "lifespan.startup.failed", "message": reason})
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 503, or close a WebSocket with 1013, "try again later"."""
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 1013, "reason": "Not running."})
-        return
-    body = b"Service unavailable: the application has not started up. Its log says why.\n"
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

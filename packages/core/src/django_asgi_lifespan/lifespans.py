@@ -6,63 +6,18 @@ import asyncio
 import contextlib
 import contextvars
 import itertools
-import logging
 import os
 import weakref
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import SyncToAsync
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
     from .protocol import Receive
-
-    Phase = Literal["starting", "running", "stopping", "stopped", "failed"]
-    Absence = Literal["never begun", "failed", "ended", "forked"]
-
-    class Named(Protocol):
-        """A resource, as far as this module needs to know it."""
-
-        @property
-        def name(self) -> str: ...
-
-    class Yielding(Named, Protocol):
-        """A resource that has a part in the state."""
-
-        @property
-        def merged(self) -> bool: ...
-
-    class View(Protocol):
-        """The view that the code of one resource has of its lifespan.
-
-        Attributes:
-            on_abandon: called when nobody waits for the resource any more.
-        """
-
-        on_abandon: Callable[[], None] | None
-
-        @property
-        def lifespan(self) -> Lifespan: ...
-
-        @property
-        def resource(self) -> Named: ...
-
-        def may_get(self, resource: object) -> bool:
-            """Return whether it requires *resource*, directly or through others."""
-            ...
-
-    class Gate(Protocol):
-        """A gate lets requests pass without a look at them while it is open."""
-
-        is_open: bool
-
+    from .roles import Absence, Gate, Named, Phase, View, Yielding
 
 __all__ = ("Lifespan", "Lifespans", "answering", "current_view", "lifespans")
-
-logger = logging.getLogger("django_asgi_lifespan")
-
 
 _numbers = itertools.count()
 
@@ -111,49 +66,6 @@ class Lifespan:
     def begin(self) -> None:
         """Let code that asks too early be told so."""
         lifespans.add(self)
-
-    def fill_state(self) -> None:
-        """Put the values of the resources into the state. Of two that want one key the first wins.
-
-        The value of a resource goes there under its name, a mapping to be merged key by key.
-        """
-        if self.state_filled:
-            return
-        owners: dict[str, Yielding] = {}
-
-        def put(resource: Yielding, key: str, value: object) -> None:
-            owner = owners.setdefault(key, resource)
-            if owner is resource:
-                self.state[key] = value
-            else:
-                logger.warning(
-                    "Both %s and %s put %r into the state; the first one, declared first, wins",
-                    owner.name,
-                    resource.name,
-                    key,
-                )
-
-        for resource in self.resources:
-            if resource not in self.values:  # it died already, which fails the startup
-                continue
-            value: object = self.values[resource]
-            if resource.merged and isinstance(value, Mapping):
-                for key, each in cast("Mapping[str, object]", value).items():
-                    put(resource, key, each)
-            else:
-                put(resource, resource.name, value)
-        self.state_filled = True
-
-    def join_state(self, owner: str, state: Mapping[str, Any]) -> None:
-        """Take over the keys of *state*, that of *owner*, which are not in ours."""
-        for key, value in state.items():
-            if self.state.setdefault(key, value) is not value:
-                logger.warning(
-                    "%s puts another %r into the state than the project, whose value stays there. "
-                    "Rename one of them.",
-                    owner[0].upper() + owner[1:],
-                    key,
-                )
 
     def publish(self) -> None:
         """Let code that runs in this event loop find this lifespan."""

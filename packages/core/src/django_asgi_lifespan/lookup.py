@@ -10,7 +10,7 @@ from .errors import ResourceUnavailableError
 from .lifespans import Lifespan, answering, current_view, lifespans
 
 if TYPE_CHECKING:
-    from .lifespans import Named
+    from .roles import Named
 
 __all__ = ("find", "find_lifespan", "find_state")
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from .errors import ReceiverError
+from .filling import fill_state
 from .lifespans import Lifespan
 from .protocol import Scope
 from .signals import asgi_shutdown, asgi_startup, asgi_stopping, send_shutdown, send_startup
@@ -48,7 +49,7 @@ class SignalReceivers:
     async def _send_startup(self) -> None:
         state, mirror = self._lifespan.state, self._arguments["scope"]["state"]
         before = dict(mirror)
-        self._lifespan.fill_state()
+        fill_state(self._lifespan)
         await send_startup(asgi_startup, **self._arguments)
         for key, value in mirror.items():  # those that receivers put there
             if key not in state or (key in before and before[key] is not value):

@@ -1,0 +1,183 @@
+"""A thread with an event loop of its own, in which a lifespan runs for a block of sync code."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import functools
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import ExitStack
+from typing import Any, TypeVar, cast
+
+from .errors import LifespanError, LifespanFailedError
+from .lifespan import ProjectLifespan
+from .lifespans import Lifespan
+
+__all__ = ("LifespanThread", "RunningLifespan")
+
+T = TypeVar("T")
+
+logger = logging.getLogger("django_asgi_lifespan")
+
+HURRY = 0.05
+"""Seconds between two cancellations of a lifespan, which counts them one by one."""
+
+GRACE = 1.0
+"""Seconds that the event loop has to end when the lifespan has."""
+
+
+class RunningLifespan:
+    """A lifespan that runs in a thread of its own.
+
+    Attributes:
+        state: the state of the lifespan.
+        loop: the event loop in that thread.
+    """
+
+    def __init__(self, state: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.state = state
+        self.loop = loop
+        self._pid = os.getpid()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return what *coroutine* returns, run in the event loop of the lifespan.
+
+        Raises:
+            LifespanError: the event loop cannot run it, and the message says why.
+        """
+        reason = self._why_not()
+        if reason:
+            coroutine.close()
+            raise LifespanError(f"The lifespan cannot run {coroutine!r}: {reason}")
+        call = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            return call.result()
+        finally:
+            call.cancel()  # does nothing but where the wait was interrupted
+
+    def _why_not(self) -> str:
+        if os.getpid() != self._pid:
+            return (
+                "this process was forked from the one in which the event loop runs. Start a "
+                "lifespan in this process: with run_lifespan_sync()."
+            )
+        if asyncio._get_running_loop() is self.loop:
+            return "this is its event loop already, which would wait for itself. Use 'await'."
+        if self.loop.is_closed():
+            return "it has ended, and everything that it had opened is closed."
+        return ""
+
+
+class LifespanThread:
+    """The thread in which a lifespan runs: a context manager around the block."""
+
+    lifespan: Lifespan
+
+    def __init__(self) -> None:
+        self._begun: Future[asyncio.AbstractEventLoop] = Future()
+        self._started: Future[RunningLifespan] = Future()
+        self._ended: Future[None] = Future()
+        self._closed = threading.Event()
+        self._pid = os.getpid()
+        self._owner = threading.current_thread()
+        # A daemon: an abandoned task that ignores its cancellation keeps the event loop for ever.
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._live()), name="lifespan", daemon=True
+        )
+
+    def __enter__(self) -> RunningLifespan:
+        # A function of ``atexit`` would come too late: by then no executor takes any work, and a
+        # resource that closes in a thread would fail.
+        at_exit = getattr(threading, "_register_atexit", atexit.register)
+        at_exit(functools.partial(_stop_at_exit, weakref.ref(self)))
+        try:
+            self._thread.start()
+            return self._started.result()
+        except BaseException:
+            self._stop()
+            raise
+
+    def __exit__(self, exception_type: object, exception: object, traceback: object) -> None:
+        if os.getpid() != self._pid:  # a fork has neither the thread nor anything to close
+            return
+        self._stop()
+        try:
+            self._ended.result()
+        except LifespanFailedError as failure:
+            if exception_type is None:
+                raise
+            logger.error("The lifespan's shutdown failed: %s", failure)
+
+    def stop_at_exit(self) -> None:
+        """Close everything where the block was not left. A thread may still be in its block."""
+        if os.getpid() == self._pid and not self._closed.is_set():
+            if not self._owner.daemon and self._owner is not threading.main_thread():
+                self._owner.join()
+            self._stop()
+
+    def _stop(self) -> None:
+        """Cancel a startup or end the block, and return when everything is closed.
+
+        Ctrl+C meanwhile cuts the closing short. SIGTERM, which supervisors repeat, does not.
+        """
+        if not self._thread.ident:  # it was not even started
+            return
+        self._call_in_loop(self._end)
+        try:
+            self._closed.wait()
+        except BaseException as interruption:
+            if isinstance(interruption, KeyboardInterrupt):
+                self._call_in_loop(self._hurry)
+            self._closed.wait()
+            raise
+        finally:
+            self._thread.join(GRACE)
+
+    def _call_in_loop(self, function: Callable[[], object]) -> None:
+        loop = self._begun.result()
+        with contextlib.suppress(RuntimeError):  # it is closed already
+            loop.call_soon_threadsafe(function)
+
+    def _end(self) -> None:
+        if self._started.done():
+            self._over.set()
+        else:
+            self._main.cancel()
+
+    def _hurry(self) -> None:
+        """Cancel the lifespan twice: the second time cuts the rest short."""
+        self._main.cancel()
+        self._main.get_loop().call_later(HURRY, self._main.cancel)
+
+    async def _live(self) -> None:
+        self._over = asyncio.Event()
+        self._main = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._begun.set_result(asyncio.get_running_loop())
+        try:
+            await self._run_lifespan()
+        except BaseException as error:
+            (self._ended if self._started.done() else self._started).set_exception(error)
+        else:
+            self._ended.set_result(None)
+        finally:
+            self._closed.set()
+
+    async def _run_lifespan(self) -> None:
+        with ExitStack() as adapters:
+            project = ProjectLifespan({"type": "lifespan"}, adapters=adapters)
+            async with project as state:
+                self.lifespan = project.lifespan
+                self._started.set_result(RunningLifespan(state, asyncio.get_running_loop()))
+                await self._over.wait()
+
+
+def _stop_at_exit(reference: weakref.ref[LifespanThread]) -> None:
+    thread = reference()
+    if thread is not None:
+        thread.stop_at_exit()
