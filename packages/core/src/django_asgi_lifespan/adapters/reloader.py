@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -129,7 +130,8 @@ class _Child:
     def __init__(self, stop: Callable[[], int], logger: logging.Logger) -> None:
         self._stop = stop
         self._logger = logger
-        self._told_at: float | None = None
+        self._is_told = False
+        self._told_at = math.inf
         self._is_closing = False
 
     def run(self, serve: Callable[..., object], options: dict[str, Any]) -> NoReturn:
@@ -148,7 +150,7 @@ class _Child:
         finally:
             self._is_closing = True
             failure = self._stop()
-        if self._told_at is not None:
+        if self._is_told:
             code = failure
         exit_despite_threads(self._logger, after=PATIENCE, code=code)
         sys.exit(code)
@@ -158,11 +160,12 @@ class _Child:
 
         Ctrl+C comes twice, from the terminal and as SIGTERM from the parent.
         """
-        now = time.monotonic()
-        if self._told_at is not None and now - self._told_at < SAME_STOP:
+        # Before any call: a second OS signal may interrupt it, and must not raise there as well.
+        is_first, self._is_told = not self._is_told, True
+        if is_first:
+            self._told_at = time.monotonic()
+        elif time.monotonic() - self._told_at < SAME_STOP:
             return
-        if self._told_at is None:
-            self._told_at = now
         if not self._is_closing:
             sys.exit()
         if number == signal.SIGINT:
