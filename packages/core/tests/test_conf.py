@@ -22,6 +22,7 @@ def test_every_setting_is_optional(settings: Any) -> None:
         "startup_timeout": None,
         "shutdown_timeout": 20.0,
         "autodiscover": True,
+        "mirror_state": True,
         "adapters": (),
     }
     assert read() == defaults
@@ -35,12 +36,14 @@ def test_every_setting_is_read(settings: Any) -> None:
         "STARTUP_TIMEOUT": 5,
         "SHUTDOWN_TIMEOUT": None,
         "AUTODISCOVER": False,
+        "MIRROR_STATE": False,
         "ADAPTERS": ["one", "two"],
     }
     assert read() == {
         "startup_timeout": 5.0,
         "shutdown_timeout": None,
         "autodiscover": False,
+        "mirror_state": False,
         "adapters": ("one", "two"),
     }
 
@@ -57,6 +60,7 @@ def test_every_setting_is_read(settings: Any) -> None:
         ({"SHUTDOWN_TIMEOUT": 0}, "['SHUTDOWN_TIMEOUT'] is 0; it must be a positive number"),
         ({"SHUTDOWN_TIMEOUT": float("nan")}, "is nan; it must be a positive number"),
         ({"AUTODISCOVER": 1}, "['AUTODISCOVER'] is 1; it must be True or False"),
+        ({"MIRROR_STATE": None}, "['MIRROR_STATE'] is None; it must be True or False"),
         ({"ADAPTERS": "one"}, "['ADAPTERS'] is 'one'; it must be a list of dotted module names"),
         ({"ADAPTERS": [1]}, "['ADAPTERS'] is [1]; it must be a list of dotted module names"),
     ],

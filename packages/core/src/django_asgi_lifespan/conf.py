@@ -19,12 +19,13 @@ class LifespanSettings:
         startup_timeout: seconds for the whole startup, or None for no limit.
         shutdown_timeout: seconds for the whole shutdown, or None for no limit.
         autodiscover: whether the ``lifespan`` module of every installed Django app is imported.
+        mirror_state: whether the server's dictionary gets the content of our state.
         adapters: dotted names of further server adapters, or None to use no adapter at all, not
             even an installed one.
     """
 
     # To build a dataclass or a named tuple takes longer than to import the rest of this module.
-    __slots__ = ("adapters", "autodiscover", "shutdown_timeout", "startup_timeout")
+    __slots__ = ("adapters", "autodiscover", "mirror_state", "shutdown_timeout", "startup_timeout")
 
     def __init__(
         self,
@@ -32,11 +33,13 @@ class LifespanSettings:
         startup_timeout: float | None = None,
         shutdown_timeout: float | None = 20.0,
         autodiscover: bool = True,
+        mirror_state: bool = True,
         adapters: tuple[str, ...] | None = (),
     ) -> None:
         self.startup_timeout = startup_timeout
         self.shutdown_timeout = shutdown_timeout
         self.autodiscover = autodiscover
+        self.mirror_state = mirror_state
         self.adapters = adapters
 
 
@@ -72,6 +75,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "STARTUP_TIMEOUT": timeout,
     "SHUTDOWN_TIMEOUT": timeout,
     "AUTODISCOVER": _flag,
+    "MIRROR_STATE": _flag,
     "ADAPTERS": _names,
 }
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from .lifespans import answering, current_view, lifespans
 
 if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when one begins
+    from collections.abc import Callable
+
     from .lifespans import Lifespan
     from .protocol import Application, Receive, Scope, Send
     from .roles import Phase
@@ -49,6 +51,12 @@ class LifespanGate:
 
         return OpenWebSockets()
 
+    @functools.cached_property
+    def _put_state(self) -> Callable[[Scope, Lifespan], None]:
+        from .mirror import put_state
+
+        return put_state
+
     async def serve(
         self, outermost: Any, application: Application, scope: Scope, receive: Receive, send: Send
     ) -> None:
@@ -59,8 +67,8 @@ class LifespanGate:
                 from .refusals import fail_without_asyncio
 
                 await fail_without_asyncio(receive, send)
-            elif _is_inside_lifespan(loop):
-                await self._run_inner_lifespan(scope, receive, send)
+            elif (lifespan := _lifespan_around(loop)) is not None:
+                await self._run_inner_lifespan(lifespan, scope, receive, send)
             else:
                 await self._run_lifespan(loop, outermost, scope, receive, send)
         elif self.is_closed_to(scope):
@@ -78,16 +86,20 @@ class LifespanGate:
             else:
                 await application(scope, receive, send)
 
-    async def _run_inner_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer at once: the scope comes from inside the project's lifespan, which runs already.
+    async def _run_inner_lifespan(
+        self, lifespan: Lifespan, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer at once: the scope comes from inside *lifespan*, which runs already.
 
         It comes from the application that an outer gate runs, or from a resource.
         """
         if self._wrapped is not None:
             await self._wrapped(scope, receive, send)
         else:
+            from .mirror import note_deep_copier
             from .protocol import speak_lifespan
 
+            note_deep_copier(lifespan)
             await speak_lifespan(receive, send, contextlib.nullcontext())
 
     async def _run_lifespan(
@@ -156,26 +168,34 @@ class LifespanGate:
         return latest.phase in ("starting", "failed")
 
     def prepare(self, scope: Scope) -> None:
-        """Put a ``state`` into the scope of a request where the server did not.
+        """Put the state into the scope of a request where the server did not.
 
         Where the event loop has several lifespans, let the one of the request answer it.
         """
         if self._latest is None:
             self._warn_once()
         loop = asyncio.get_running_loop()
-        if "state" not in scope:
-            lifespan = self._lifespan_of(loop, scope)
-            scope["state"] = lifespan.state.copy() if lifespan else {}
+        lifespan = self._lifespan_of(loop, scope)
+        if lifespan is None:
+            scope.setdefault("state", {})
+        elif not (
+            lifespan.is_mirrored
+            and "state" in scope
+            and lifespan.state.keys() <= scope["state"].keys()
+        ):
+            self._put_state(scope, lifespan)
         else:
             self.is_open = self._needs_no_look()
         if len(lifespans.running.get(loop, ())) > 1:
-            answering.set(self._lifespan_of(loop, scope))
+            answering.set(lifespan)
 
     def _lifespan_of(self, loop: asyncio.AbstractEventLoop, scope: Scope) -> Lifespan | None:
         """Return the lifespan of a request: of several, the one whose objects its state holds."""
         here = self._begun.get(loop) or lifespans.running.get(loop) or ()
+        if len(here) == 1:
+            return here[0]
         state = scope.get("state", {})
-        fitting = [each for each in here if len(here) == 1 or each.is_in(state)]
+        fitting = [each for each in here if each.is_in(state)]
         return max(fitting or here, key=_fullest_running_newest, default=None)
 
     def _needs_no_look(self) -> bool:
@@ -204,7 +224,9 @@ def _fullest_running_newest(lifespan: Lifespan) -> tuple[int, bool, int]:
     return len(lifespan.state), lifespan.phase == "running", lifespan.number
 
 
-def _is_inside_lifespan(loop: asyncio.AbstractEventLoop) -> bool:
-    """Return whether a lifespan that runs in *loop* calls, from a resource or an application."""
+def _lifespan_around(loop: asyncio.AbstractEventLoop) -> Lifespan | None:
+    """Return the lifespan in *loop* that calls, from a resource or an application."""
     view = current_view.get()
-    return view is not None and view.lifespan.loop is loop and view.lifespan in lifespans.unfinished
+    if view is None or view.lifespan.loop is not loop or view.lifespan not in lifespans.unfinished:
+        return None
+    return view.lifespan

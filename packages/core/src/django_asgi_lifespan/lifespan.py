@@ -36,7 +36,8 @@ class ProjectLifespan:
 
     Args:
         scope: the lifespan scope. Its ``state``, made if there is none, mirrors ours after the
-            startup. Keys that others put there before are taken over.
+            startup, unless the settings forbid it. Keys that others put there before are taken
+            over.
         adapters: gets the context managers of the adapters at the startup. The caller closes it
             when the server has the answer to the shutdown. Without it, no adapter is asked.
         application: is passed to resource functions that take the application.
@@ -72,6 +73,10 @@ class ProjectLifespan:
         self.lifespan.begin()
         try:
             await self._start()
+            if self.lifespan.receive is not None and self.lifespan.is_mirrored:
+                from .mirror import check_copies
+
+                check_copies(self.lifespan, self._scope["state"])
         except BaseException as error:
             self.lifespan.end(failure=describe(error))
             raise
@@ -103,6 +108,9 @@ class ProjectLifespan:
                 enter_lifespan(self._adapters, self.lifespan)
             discover()
             settings = lifespan_settings()
+            if not settings.mirror_state:
+                self.lifespan.is_mirrored = False
+                self._scope = {**self._scope, "state": {**self._scope["state"]}}
             adds = [await each.collect(scope=self._scope, state=state) for each in contributing]
             resources = registry.resolve()
             for add_resources in adds:

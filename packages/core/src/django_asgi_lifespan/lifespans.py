@@ -32,6 +32,8 @@ class Lifespan:
     Attributes:
         receive: the callable that the server passed with the scope, or None without a server.
         is_adapted: whether the adapter of a server was entered for it.
+        copied_by: the name of a wrapper that copies the scope of each request deeply.
+        is_mirrored: whether the server's dictionary has the content of the state.
         number: a newer lifespan has a higher one.
     """
 
@@ -39,6 +41,8 @@ class Lifespan:
         self.application = application
         self.receive = receive
         self.is_adapted = False
+        self.copied_by = ""
+        self.is_mirrored = True
         self.loop = asyncio.get_running_loop()
         self.stopping = asyncio.Event()
         self.announce_stopping: Callable[[], object] = self.stopping.set
