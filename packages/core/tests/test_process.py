@@ -134,10 +134,9 @@ def test_a_worker_stops_with_its_supervisor() -> None:
             logging.basicConfig(format="%(message)s")
             # On a busy machine asyncio's debug mode calls a step slow.
             logging.getLogger("asyncio").setLevel(logging.ERROR)
-            end_watch = watch_supervisor(logging.getLogger(), stopped.set)
-            os.kill(os.getppid(), signal.SIGKILL)
-            await stopped.wait()
-            end_watch()
+            with watch_supervisor(logging.getLogger(), stopped.set):
+                os.kill(os.getppid(), signal.SIGKILL)
+                await stopped.wait()
             print("stopped")
         def work():
             asyncio.run(serve())
@@ -181,17 +180,17 @@ async def test_a_supervisor_that_ends_is_noticed(
     supervisor = SimpleNamespace(sentinel=read, pid=42)
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: supervisor)
     stopped = asyncio.Event()
-    end_watch = watch_supervisor(logger, stopped.set)
-    os.close(write)
-    await asyncio.wait_for(stopped.wait(), DEADLINE)
-    end_watch()
+    with watch_supervisor(logger, stopped.set):
+        os.close(write)
+        await asyncio.wait_for(stopped.wait(), DEADLINE)
     os.close(read)
     assert caplog.messages == ["The supervisor [42] has ended, and so does this worker."]
 
 
 async def test_a_process_without_a_supervisor_watches_none() -> None:
     """There is nothing to end either."""
-    watch_supervisor(logger, lambda: pytest.fail("nothing has ended"))()
+    with watch_supervisor(logger, lambda: pytest.fail("nothing has ended")):
+        await asyncio.sleep(0)
 
 
 def test_os_signals_are_given_back() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
+import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from typing import Any
 import pytest
 from django.utils import autoreload
 
+from django_asgi_lifespan.adapters import reloader, stop_in_thread
 from testkit.processes import Process, start
 
 PROGRAM = """
@@ -54,6 +59,8 @@ if "TOLD" in os.environ and "RUN_MAIN" not in os.environ:
 sys.platform = os.environ.get("PLATFORM", sys.platform)
 run_with_reloader(serve, stop=stop, logger=logging.getLogger("server"), port=80)
 """
+
+logger = logging.getLogger("tests")
 
 Run = Callable[..., AbstractContextManager[Process]]
 
@@ -203,6 +210,57 @@ def test_a_later_ctrl_c_ends_a_child_that_closes(run: Run, stderr: str) -> None:
         assert program.story() == ["server open", "server blocked"]
     if stderr != "a pipe without a reader":
         os.close(read)
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop that another thread runs."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def test_a_server_in_another_thread_is_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    """The main thread waits until everything is closed."""
+    closed = threading.Event()
+
+    def begin() -> None:
+        loop.call_later(0.2, closed.set)
+
+    assert stop_in_thread(loop.call_soon_threadsafe, begin, closed, logger)
+    assert closed.is_set()
+
+
+def test_a_server_whose_event_loop_is_closed_has_ended(loop: asyncio.AbstractEventLoop) -> None:
+    """Nothing can be called there any more."""
+    closed = threading.Event()
+    closed.set()
+    loop.call_soon_threadsafe(loop.stop)
+    while not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # it runs
+            loop.close()
+    assert stop_in_thread(loop.call_soon_threadsafe, closed.clear, closed, logger)
+
+
+def test_code_that_blocks_the_event_loop_is_not_waited_for(
+    loop: asyncio.AbstractEventLoop,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log says why nothing was closed."""
+    monkeypatch.setattr(reloader, "BLOCKED", 0.2)
+    release = threading.Event()
+    loop.call_soon_threadsafe(release.wait)
+    try:
+        assert not stop_in_thread(loop.call_soon_threadsafe, loop.stop, threading.Event(), logger)
+    finally:
+        release.set()
+    assert caplog.messages == ["Code blocks the event loop. The process ends without closing."]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from django_asgi_lifespan.adapters import Deadlines, Stop
+from django_asgi_lifespan.adapters import Deadlines, Stop, is_held
 from django_asgi_lifespan.adapters.stop import LAST_WORK
 from django_asgi_lifespan.supervisor import GRACE
 
@@ -429,6 +429,22 @@ def test_a_phase_is_cut_so_early_that_it_ends_in_time() -> None:
     assert deadlines.cut_at == math.inf
     deadlines.begin(100.0)
     assert deadlines.end_by - deadlines.cut_at == GRACE
+
+
+async def test_a_stop_beside_a_server_ends_with_the_block() -> None:
+    """The server is held until then, and what was watched is cancelled."""
+    server = FakeServer()
+    stop = stop_of(server)
+    watched = asyncio.get_running_loop().create_future()
+    with stop.beside(server, watched):
+        assert is_held(server)
+        stop.request()
+        await asyncio.sleep(LIMIT / 2)
+        assert server.journal == BEGIN
+    assert not is_held(server)
+    assert watched.cancelled()
+    await asyncio.sleep(LIMIT)
+    assert server.journal == BEGIN
 
 
 async def test_the_event_is_set_when_the_stop_begins() -> None:

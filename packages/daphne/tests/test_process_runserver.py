@@ -31,6 +31,18 @@ async def supplier():
     yield
 """
 
+BLOCKING = """
+import threading
+from django_asgi_lifespan import resource
+from testkit import journal
+
+@resource
+async def supplier():
+    journal.write("supplier", "opening")
+    threading.Event().wait()
+    yield
+"""
+
 IMPORTED_SLOWLY = """
 import os
 from testkit import gates
@@ -196,6 +208,30 @@ def test_a_changed_file_interrupts_the_startup(runserver: Start, tmp_path: Path)
             [*STARTED[:3], "cache held", "cache cancelled", *STOPPED[4:]],
             [*held(STARTED, at="cache opening"), *STOPPED],
         ]
+
+
+def test_code_that_blocks_the_event_loop_holds_up_no_reload(
+    runserver: Start, apps: str, tmp_path: Path
+) -> None:
+    """The process ends without closing, says so, and the next one starts."""
+    (tmp_path / "changing" / "lifespan.py").write_text(BLOCKING)
+    with runserver(apps=apps) as server:
+        server.wait_for("supplier opening")
+        change(server, tmp_path)
+        server.wait_for("search open")
+        assert "Code blocks the event loop." in server.output()
+        interrupt(server, apps)
+        server.wait()
+        assert server.story()[-1] == "pool closed"
+
+
+def test_code_that_blocks_the_event_loop_holds_up_no_stop(runserver: Start, tmp_path: Path) -> None:
+    """The exit code tells that resources were left open."""
+    (tmp_path / "changing" / "lifespan.py").write_text(BLOCKING)
+    with runserver(apps=OURS) as server:
+        server.wait_for("supplier opening")
+        server.stop("Ctrl+C")
+        assert server.wait() == 1
 
 
 @pytest.mark.parametrize("stop", ["SIGHUP", "SIGQUIT", "SIGKILL"])

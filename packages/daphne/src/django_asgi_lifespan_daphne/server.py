@@ -21,14 +21,13 @@ from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
+from django_asgi_lifespan.adapters import RELOAD_LIMIT
+
 from .stop import ServedApplication, reactor
 
 __all__ = ("LifespanServer",)
 
 logger = logging.getLogger("daphne.server")
-
-LIMIT_OF_RELOAD = 1
-"""Seconds that requests have to end: nobody wants to wait for a stream at a reload."""
 
 
 class LifespanServer(Server):
@@ -41,7 +40,7 @@ class LifespanServer(Server):
         self._served = ServedApplication(
             self,
             is_ready=functools.partial(self._listen, endpoints),
-            limit_of_reload=LIMIT_OF_RELOAD,
+            limit_of_reload=RELOAD_LIMIT,
         )
         reactor.callWhenRunning(self._served.begin)
         super().run()

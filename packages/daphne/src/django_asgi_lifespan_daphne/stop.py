@@ -32,6 +32,7 @@ from twisted.python.failure import Failure
 
 from django_asgi_lifespan import LifespanError, LifespanUnsupportedError
 from django_asgi_lifespan.adapters import (
+    SERVICE_RESTART,
     SHUTDOWN_FAILURE,
     STARTUP_FAILURE,
     Application,
@@ -45,6 +46,7 @@ from django_asgi_lifespan.adapters import (
     exit_despite_threads,
     handle_os_signals,
     in_main_thread,
+    stop_in_thread,
     stop_signals,
     variables_on_stack,
 )
@@ -55,13 +57,6 @@ logger = logging.getLogger("django_asgi_lifespan")
 
 reactor: Any = installed_reactor
 """The reactor that daphne runs."""
-
-SERVICE_RESTART = 1012
-"""The close code that says that the server restarts. autobahn refuses to send it
-(``WebSocketProtocol.sendClose``, autobahn/websocket/protocol.py:2323 in 26.10.2)."""
-
-TICK = 0.1
-"""Seconds between two chances for the main thread to handle OS signals."""
 
 applications: list[Application] = []
 """The applications with a lifespan that this process has made, the outermost last."""
@@ -154,10 +149,10 @@ class ServedApplication:
 
     def close(self) -> int:
         """Stop the server, which runs in another thread, and return the exit code at its end."""
-        reactor.callFromThread(self._request_stop)
-        while not self._is_over.wait(TICK):  # an OS signal may arrive in another thread
-            pass
-        return self.exit_code
+        is_closed = stop_in_thread(
+            reactor.callFromThread, self._request_stop, self._is_over, logger
+        )
+        return self.exit_code if is_closed else SHUTDOWN_FAILURE
 
     def _request_stop(self) -> None:
         self.stop.request()
@@ -327,6 +322,10 @@ class _ExitCode(int):
 
 
 def _close_websocket(protocol: Any) -> None:
-    """Tell the client that the server restarts. The handler gets a disconnect."""
+    """Tell the client that the server restarts. The handler gets a disconnect.
+
+    autobahn refuses to send that close code (``WebSocketProtocol.sendClose``,
+    autobahn/websocket/protocol.py:2323 in 26.10.2).
+    """
     if protocol.state == WebSocketProtocol.STATE_OPEN:
         protocol.sendCloseFrame(SERVICE_RESTART, b"The server restarts.")

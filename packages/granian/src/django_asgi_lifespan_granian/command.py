@@ -16,17 +16,16 @@ from typing import Any, cast
 from granian.cli import entrypoint
 from granian.server.common import AbstractServer
 
-from django_asgi_lifespan.adapters import SHUTDOWN_FAILURE, STARTUP_FAILURE, variables_on_stack
+from django_asgi_lifespan.adapters import (
+    KILL_LIMIT,
+    SHUTDOWN_FAILURE,
+    STARTUP_FAILURE,
+    variables_on_stack,
+)
 
 from .stop import SHUTDOWN_FAILED
 
 __all__ = ("inherits_stop", "main")
-
-KILL_TIMEOUT = "30"
-"""Seconds that workers have to stop, by default: granian itself waits without a limit.
-
-It is as long as Kubernetes waits before it kills, by default.
-"""
 
 inherits_stop = False
 """Whether this process was forked while its parent was about to stop, and not told itself."""
@@ -49,7 +48,7 @@ def main() -> None:
     Raises:
         SystemExit: with the exit code: 1 where a worker could not close everything.
     """
-    os.environ.setdefault("GRANIAN_WORKERS_KILL_TIMEOUT", KILL_TIMEOUT)
+    os.environ.setdefault("GRANIAN_WORKERS_KILL_TIMEOUT", str(KILL_LIMIT))
     copyreg.pickle(SpawnProcess, _note_spawned)
     if sys.platform != "win32":
         os.register_at_fork(before=_note_forked, after_in_parent=_take_over, after_in_child=_reset)

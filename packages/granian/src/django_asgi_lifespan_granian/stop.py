@@ -23,8 +23,6 @@ from django_asgi_lifespan.adapters import (
     Stop,
     calls,
     exit_despite_threads,
-    hold,
-    watch_supervisor,
 )
 
 __all__ = ("SHUTDOWN_FAILED", "Worker")
@@ -88,9 +86,7 @@ class Worker:
         # handlers stay, because the process ends.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, self._receive)
-        self._held.enter_context(hold(self._protocol))
-        self._held.callback(watch_supervisor(logger, self._stop.request))
-        self._held.callback(loop.create_task(self._stop.run(), name="stop of granian").cancel)
+        self._held.enter_context(self._stop.beside(self._protocol))
         for call in calls(*LIFESPAN):
             if call.variables["self"] is self._protocol:
                 self._task = call.task

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from gunicorn.workers.gasgi import ASGIWorker
 
-from django_asgi_lifespan.adapters import Application, Call, calls
+from django_asgi_lifespan.adapters import POLL, Application, Call, calls
 
-from .worker import POLL, LifespanWorkerBase
+from .worker import LifespanWorkerBase
 
 __all__ = ("NativeLifespanWorker",)
 

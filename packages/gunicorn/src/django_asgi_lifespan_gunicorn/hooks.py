@@ -17,7 +17,6 @@ from django_asgi_lifespan.adapters import (
     Adapter,
     calls,
     handle_os_signals,
-    hold,
     is_held,
     variables_on_stack,
 )
@@ -63,13 +62,9 @@ def _orderly_stop(server: Any, worker: Any, lifespan: AdaptedLifespan) -> Genera
     stop = WorkerStop(_StockServer(server), worker)
     stop.lifespan = lifespan
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
-    with hold(worker), handle_os_signals(numbers, stop.receive):
-        tasks = [asyncio.ensure_future(each) for each in (stop.run(), _watch(server, worker, stop))]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
+    watch = _watch(server, worker, stop)
+    with handle_os_signals(numbers, stop.receive), stop.beside(worker, watch):
+        yield
 
 
 async def _watch(server: Any, worker: Any, stop: WorkerStop) -> None:

@@ -9,12 +9,9 @@ from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Any
 
-from django_asgi_lifespan.adapters import DRAIN_SHARE, Deadlines, Server, Stop
+from django_asgi_lifespan.adapters import DRAIN_SHARE, QUICK_LIMIT, Deadlines, Server, Stop
 
 __all__ = ("UvicornRequests", "WorkerStop")
-
-QUICK_TIMEOUT = 3.0
-"""Seconds that requests have at SIGINT and SIGQUIT, if that is less."""
 
 IMPATIENCE = 2.0
 """Seconds that gunicorn's arbiter leaves its workers when a SIGINT or SIGQUIT follows a SIGTERM.
@@ -41,7 +38,7 @@ class WorkerStop(Stop):
         deadlines = Deadlines.before_kill(worker.cfg.graceful_timeout, share=share)
         option, logger = "--graceful-timeout", worker.log.error_log
         super().__init__(server, deadlines, option=option, logger=logger, clock=clock)
-        self._quick_timeout: float = getattr(worker, "quick_timeout", QUICK_TIMEOUT)
+        self._quick_timeout: float = getattr(worker, "quick_timeout", QUICK_LIMIT)
         self._received: set[int] = set()
 
     def receive(self, number: int, frame: FrameType | None = None) -> None:

@@ -22,6 +22,9 @@ from gunicorn.workers.base import Worker
 from django_asgi_lifespan import LifespanError, LifespanUnsupportedError
 from django_asgi_lifespan.adapters import (
     DRAIN_SHARE,
+    GRACE,
+    POLL,
+    QUICK_LIMIT,
     SHUTDOWN_FAILURE,
     STARTUP_FAILURE,
     AdaptedLifespan,
@@ -32,18 +35,9 @@ from django_asgi_lifespan.adapters import (
     hold,
 )
 
-from .stop import QUICK_TIMEOUT, WorkerStop
+from .stop import WorkerStop
 
 __all__ = ("LifespanWorkerBase",)
-
-POLL = 0.05
-"""Seconds between two looks at what is about to end, while the worker stops."""
-
-FAREWELL = (0.2, 1.0)
-"""Minimum and maximum seconds given to tasks that are left at the end after cancelling them."""
-
-HANDOVER = 10.0
-"""Seconds after which a worker no longer relies on another one to tell the arbiter."""
 
 
 class LifespanWorkerBase(Worker, Server):
@@ -60,7 +54,7 @@ class LifespanWorkerBase(Worker, Server):
     """
 
     drain_share: ClassVar[float] = DRAIN_SHARE
-    quick_timeout: ClassVar[float] = QUICK_TIMEOUT
+    quick_timeout: ClassVar[float] = QUICK_LIMIT
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.stop: WorkerStop | None = None
@@ -233,11 +227,11 @@ class LifespanWorkerBase(Worker, Server):
         if code == SHUTDOWN_FAILURE or os.read(self._token, 1):
             exit_despite_threads(self.log.error_log, code=code)
             return
-        deadline = time.monotonic() + HANDOVER
+        deadline = time.monotonic() + self.cfg.graceful_timeout
         while self.alive and os.getppid() == self.ppid and time.monotonic() < deadline:
             time.sleep(POLL)
         code = code if time.monotonic() >= deadline else 0
-        exit_despite_threads(self.log.error_log, after=FAREWELL[1], code=code)
+        exit_despite_threads(self.log.error_log, after=GRACE, code=code)
         if not code:
             raise SystemExit(0)
 
@@ -253,9 +247,8 @@ class LifespanWorkerBase(Worker, Server):
                 await self._live(stop, stopping)
         finally:
             stopping.cancel()
-            least, most = FAREWELL
             left = stop.deadlines.end_by - time.monotonic()
-            loop.call_later(max(least, min(most, left)), self._cut, loop)
+            loop.call_later(max(POLL, min(GRACE, left)), self._cut, loop)
 
     def _cut(self, loop: asyncio.AbstractEventLoop) -> None:
         """Stop *loop*, which waits for ever for tasks that ignore their cancellation."""
@@ -304,7 +297,7 @@ class LifespanWorkerBase(Worker, Server):
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
             serving.cancel()
-            await asyncio.wait({serving}, timeout=FAREWELL[1])
+            await asyncio.wait({serving}, timeout=GRACE)
         if serving.done() and not serving.cancelled():
             serving.result()
 

@@ -26,9 +26,7 @@ from django_asgi_lifespan.adapters import (
     calls,
     exit_despite_threads,
     handle_os_signals,
-    hold,
     stop_signals,
-    watch_supervisor,
 )
 
 __all__ = ("SERVE", "Worker", "end_at_once")
@@ -75,11 +73,9 @@ class Worker:
             free = (signal.SIG_DFL, signal.SIG_IGN, end_at_once)
             numbers = [number for number in numbers if signal.getsignal(number) in free]
         self._os_signals.enter_context(handle_os_signals(numbers, self._stop.receive))
-        self._rest.enter_context(hold(self._lifespan))
-        self._rest.callback(watch_supervisor(logger, self._stop.request))
         self._idle = asyncio.create_task(self._watch_serving())
-        for each in (self._stop.run(), self._watch_trigger(), self._idle):
-            self._rest.callback(asyncio.ensure_future(each).cancel)
+        watches = self._watch_trigger(), self._idle
+        self._rest.enter_context(self._stop.beside(self._lifespan, *watches))
         self._lifespan_task.add_done_callback(self._lifespan_ended)
         self._serving.add_done_callback(self._serving_ended)
 

@@ -13,6 +13,8 @@ from uvicorn.config import LOGGING_CONFIG
 from uvicorn.main import main as uvicorn_command
 
 from django_asgi_lifespan.adapters import (
+    DEFAULT_LIMIT,
+    RELOAD_LIMIT,
     SHUTDOWN_FAILURE,
     STARTUP_FAILURE,
     exit_despite_threads,
@@ -23,20 +25,13 @@ from .stop import logger
 
 __all__ = ("main",)
 
-TIMEOUT = 10
-"""Seconds that requests have to end; with the 20 that the lifespan's shutdown has, the 30 after
-which Kubernetes kills, by default."""
-
-TIMEOUT_RELOAD = 1
-"""The same, while developing."""
-
 
 def _parameters() -> list[click.Parameter]:
     """Return uvicorn's parameters, two of them with other defaults."""
     changed = {
         "timeout_graceful_shutdown": {
             "help": f"Maximum number of seconds to wait for requests in flight at a stop.  "
-            f"[default: {TIMEOUT}; with --reload {TIMEOUT_RELOAD}]"
+            f"[default: {DEFAULT_LIMIT}; with --reload {RELOAD_LIMIT}]"
         },
         "lifespan": {"default": "on"},
     }
@@ -58,7 +53,7 @@ def main(*, app_dir: str, headers: list[str], log_config: str | None, **options:
     """Run uvicorn with its own options; see the README for what is different."""
     sys.path.insert(0, app_dir)
     if options["timeout_graceful_shutdown"] is None:
-        options["timeout_graceful_shutdown"] = TIMEOUT_RELOAD if options["reload"] else TIMEOUT
+        options["timeout_graceful_shutdown"] = RELOAD_LIMIT if options["reload"] else DEFAULT_LIMIT
     _run(
         Config(
             **options,

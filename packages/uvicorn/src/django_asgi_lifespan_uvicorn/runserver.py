@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import copy
 import logging
-import math
 import os
 import socket
 import socketserver
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django_asgi_lifespan.adapters import (
+    RELOAD_LIMIT,
     SHUTDOWN_FAILURE,
     STARTUP_FAILURE,
     Application,
@@ -24,24 +24,13 @@ from django_asgi_lifespan.adapters import (
     Scope,
     Send,
     in_main_thread,
+    stop_in_thread,
 )
 
 from .server import Config, Server
 from .stop import logger
 
 __all__ = ("DevelopmentServer", "StoppableServer", "Switch", "switch")
-
-TIMEOUT = 1
-"""Seconds that requests have to end: nobody wants to wait for a stream at a reload."""
-
-PATIENCE = 1.0
-"""Seconds that the server's thread has to end, when everything is closed."""
-
-BLOCKED = 5.0
-"""Seconds after which an event loop that does nothing else is taken for blocked."""
-
-TICK = 0.1
-"""Seconds between two chances for the main thread to handle OS signals."""
 
 
 class StoppableServer(Server):
@@ -50,27 +39,21 @@ class StoppableServer(Server):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_told = False
         self._exit_code = 0
         self._closed = threading.Event()  # the event loop may still wait for threads
-        self._ended = threading.Event()
 
     def stop(self) -> int:
         """Return the exit code when everything is closed, or when the event loop is blocked."""
+        is_closed = stop_in_thread(self._call_soon, self._begin_stop, self._closed, logger)
+        return self._exit_code if is_closed else SHUTDOWN_FAILURE
+
+    def _call_soon(self, function: Callable[[], object]) -> None:
         if self._loop is None:
             self.should_exit = True
         else:
-            with contextlib.suppress(RuntimeError):  # it is closed
-                self._loop.call_soon_threadsafe(self._begin_stop)
-            if not _wait(lambda: self._is_told or self._closed.is_set(), BLOCKED):
-                logger.error("Code blocks the event loop. The process ends without closing.")
-                return SHUTDOWN_FAILURE
-        _wait(self._closed.is_set)
-        self._ended.wait(PATIENCE)
-        return self._exit_code
+            self._loop.call_soon_threadsafe(function)
 
     def _begin_stop(self) -> None:
-        self._is_told = True
         stop = getattr(self.lifespan, "stop", None)
         if stop is None or self.lifespan.shutdown_event.is_set():  # its lifespan is over
             self.should_exit = True
@@ -99,18 +82,6 @@ class StoppableServer(Server):
             super().run(sockets)
         finally:
             self._closed.set()
-            self._ended.set()
-
-
-def _wait(condition: Callable[[], bool], seconds: float = math.inf) -> bool:
-    """Return whether *condition* comes true, waking up now and then.
-
-    An OS signal may arrive in another thread, and wakes the main thread from no lock.
-    """
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        threading.Event().wait(TICK)
-    return condition()
 
 
 class Switch:
@@ -186,7 +157,7 @@ class DevelopmentServer:
             Config(
                 self._application,
                 log_config=None,
-                timeout_graceful_shutdown=TIMEOUT,
+                timeout_graceful_shutdown=RELOAD_LIMIT,
             )
         )
         try:

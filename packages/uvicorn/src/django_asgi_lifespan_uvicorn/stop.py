@@ -15,22 +15,18 @@ from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import HANDLED_SIGNALS
 
 from django_asgi_lifespan.adapters import (
+    POLL,
     Deadlines,
     Stop,
     calls,
     handle_os_signals,
-    hold,
     stop_signals,
     variables_on_stack,
-    watch_supervisor,
 )
 
 __all__ = ("logger", "orderly_stop", "starting_server")
 
 logger = logging.getLogger("uvicorn.error")  # the one that uvicorn's log configuration shows
-
-TICK = 0.1
-"""Seconds between two looks at the server. uvicorn's own main loop takes as many."""
 
 
 def starting_server() -> uvicorn.Server | None:
@@ -75,27 +71,17 @@ def orderly_stop(server: uvicorn.Server) -> Generator[Stop]:
         stopped.note(number)
         stop.receive(number, frame)
 
-    async def run() -> None:
-        try:
-            await stop.run()
-        finally:
-            server.should_exit |= stop.has_begun
-
     async def watch() -> None:
         """Begin the stop where uvicorn has begun it: a program, or its limit of requests."""
         while stopped.is_needed():  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(POLL)
         stop.request()
 
-    with hold(server), handle_os_signals(stop_signals(), receive):
-        tasks = [asyncio.create_task(each()) for each in (run, watch)]
-        end_watch = watch_supervisor(logger, stop.request)
+    with handle_os_signals(stop_signals(), receive), stop.beside(server, watch()):
         try:
             yield stop
         finally:
-            end_watch()
-            for task in tasks:
-                task.cancel()
+            server.should_exit |= stop.has_begun
 
 
 class StoppedServer:

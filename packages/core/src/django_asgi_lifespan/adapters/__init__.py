@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Send,
         speak_lifespan,
     )
+    from django_asgi_lifespan.websockets import SERVICE_RESTART
 
     from .process import (
         SHUTDOWN_FAILURE,
@@ -33,19 +34,40 @@ if TYPE_CHECKING:
         stop_signals,
         watch_supervisor,
     )
-    from .reloader import run_with_reloader
-    from .stop import DRAIN_SHARE, AdaptedLifespan, Deadlines, Server, Stop, hold, is_held
+    from .reloader import run_with_reloader, stop_in_thread
+    from .stop import (
+        DEFAULT_LIMIT,
+        DRAIN_SHARE,
+        GRACE,
+        KILL_LIMIT,
+        POLL,
+        QUICK_LIMIT,
+        RELOAD_LIMIT,
+        AdaptedLifespan,
+        Deadlines,
+        Server,
+        Stop,
+        hold,
+        is_held,
+    )
     from .tasks import Call, calls, variables_on_stack
 else:
     _MODULES = {
         "AdaptedLifespan": ".stop",
         "Application": "django_asgi_lifespan.protocol",
         "Call": ".tasks",
+        "DEFAULT_LIMIT": ".stop",
         "DRAIN_SHARE": ".stop",
         "Deadlines": ".stop",
+        "GRACE": ".stop",
+        "KILL_LIMIT": ".stop",
         "LifespanDriver": "django_asgi_lifespan.driver",
         "Message": "django_asgi_lifespan.protocol",
+        "POLL": ".stop",
+        "QUICK_LIMIT": ".stop",
+        "RELOAD_LIMIT": ".stop",
         "Receive": "django_asgi_lifespan.protocol",
+        "SERVICE_RESTART": "django_asgi_lifespan.websockets",
         "SHUTDOWN_FAILURE": ".process",
         "STARTUP_FAILURE": ".process",
         "Scope": "django_asgi_lifespan.protocol",
@@ -63,6 +85,7 @@ else:
         "lifespan_settings": "django_asgi_lifespan.conf",
         "run_with_reloader": ".reloader",
         "speak_lifespan": "django_asgi_lifespan.protocol",
+        "stop_in_thread": ".reloader",
         "stop_signals": ".process",
         "variables_on_stack": ".tasks",
         "watch_supervisor": ".process",
@@ -78,7 +101,14 @@ else:
 
 
 __all__ = (
+    "DEFAULT_LIMIT",
     "DRAIN_SHARE",
+    "GRACE",
+    "KILL_LIMIT",
+    "POLL",
+    "QUICK_LIMIT",
+    "RELOAD_LIMIT",
+    "SERVICE_RESTART",
     "SHUTDOWN_FAILURE",
     "STARTUP_FAILURE",
     "AdaptedLifespan",
@@ -104,6 +134,7 @@ __all__ = (
     "lifespan_settings",
     "run_with_reloader",
     "speak_lifespan",
+    "stop_in_thread",
     "stop_signals",
     "variables_on_stack",
     "watch_supervisor",

@@ -130,7 +130,8 @@ def handle_os_signals(
                 signal.signal(number, signal.SIG_DFL if previous is None else previous)
 
 
-def watch_supervisor(logger: logging.Logger, stop: Callable[[], object]) -> Callable[[], object]:
+@contextlib.contextmanager
+def watch_supervisor(logger: logging.Logger, stop: Callable[[], object]) -> Generator[None]:
     """Call *stop* in this event loop if the process ends that has started this one.
 
     Without the watch, this worker would serve for ever: nobody is left to stop it. Only a process
@@ -138,24 +139,20 @@ def watch_supervisor(logger: logging.Logger, stop: Callable[[], object]) -> Call
 
     Args:
         logger: is told that the supervisor has ended, as an error.
-
-    Returns:
-        The function that ends the watch.
     """
     supervisor = multiprocessing.parent_process()
     if supervisor is None or sys.platform == "win32":
-        return _nothing_to_end
-    loop = asyncio.get_running_loop()
-    end_watch = functools.partial(loop.remove_reader, supervisor.sentinel)
+        yield
+        return
+    loop, sentinel = asyncio.get_running_loop(), supervisor.sentinel
 
     def ended() -> None:
-        end_watch()
+        loop.remove_reader(sentinel)
         logger.error("The supervisor [%s] has ended, and so does this worker.", supervisor.pid)
         stop()
 
-    loop.add_reader(supervisor.sentinel, ended)
-    return end_watch
-
-
-def _nothing_to_end() -> None:
-    """End no watch."""
+    loop.add_reader(sentinel, ended)
+    try:
+        yield
+    finally:
+        loop.remove_reader(sentinel)

@@ -34,7 +34,7 @@ from .process import (
 )
 from .stop import SAME_STOP
 
-__all__ = ("run_with_reloader",)
+__all__ = ("run_with_reloader", "stop_in_thread")
 
 PIPE = "DJANGO_ASGI_LIFESPAN_PARENT"
 """The environment variable with the file descriptor of a pipe that is closed with the parent."""
@@ -42,11 +42,17 @@ PIPE = "DJANGO_ASGI_LIFESPAN_PARENT"
 RELOAD = 3
 """The exit code of a child that another one is to replace (``trigger_reload``)."""
 
-TICK = 0.5
-"""Seconds after which the parent looks whether it was told to stop."""
+TICK = 0.1
+"""Seconds between two chances for the main thread to handle OS signals.
+
+An OS signal may arrive in another thread, and wakes the main thread from no wait.
+"""
+
+BLOCKED = 5.0
+"""Seconds after which an event loop that does nothing else is taken for blocked."""
 
 PATIENCE = 1.0
-"""Seconds that the child has to end when everything is closed, or when it is to say why not."""
+"""Seconds that the server's thread has to end when everything is closed, and then the others."""
 
 
 def run_with_reloader(
@@ -69,6 +75,36 @@ def run_with_reloader(
     if os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true":
         _Child(stop, logger).run(serve, options)
     sys.exit(_Parent().run())
+
+
+def stop_in_thread(
+    call_soon: Callable[[Callable[[], object]], object],
+    begin: Callable[[], object],
+    closed: threading.Event,
+    logger: logging.Logger,
+) -> bool:
+    """Stop the server of another thread, and return True when it has closed everything.
+
+    Args:
+        call_soon: calls a function in the event loop of that thread.
+        begin: begins the stop, in that event loop.
+        closed: is set by the server.
+        logger: is told, as an error, that code blocks the event loop. Then the result is False.
+    """
+    has_begun = threading.Event()
+
+    def run() -> None:
+        has_begun.set()
+        begin()
+
+    with contextlib.suppress(RuntimeError):  # the event loop is closed
+        call_soon(run)
+    blocked_at = time.monotonic() + BLOCKED
+    while not closed.wait(TICK):
+        if not has_begun.is_set() and time.monotonic() >= blocked_at:
+            logger.error("Code blocks the event loop. The process ends without closing.")
+            return False
+    return True
 
 
 class _Parent:
@@ -104,10 +140,7 @@ class _Parent:
 
 
 def _wait_for(child: subprocess.Popen[bytes]) -> int:
-    """Return the exit code of *child*, waking up now and then.
-
-    An OS signal may arrive in another thread, and wakes the main thread from no system call.
-    """
+    """Return the exit code of *child*."""
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return child.wait(TICK)
@@ -143,13 +176,22 @@ class _Child:
             pipe = int(os.environ.pop(PIPE))
             threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
         code = 0
+        ended = threading.Event()
+
+        def serve_to_the_end(**options: Any) -> None:
+            try:
+                serve(**options)
+            finally:
+                ended.set()
+
         try:
-            autoreload.start_django(reloader, serve, **options)
+            autoreload.start_django(reloader, serve_to_the_end, **options)
         except SystemExit as reason:
             code = reason.code if isinstance(reason.code, int) else 0
         finally:
             self._is_closing = True
             failure = self._stop()
+            ended.wait(PATIENCE)
         if self._is_told:
             code = failure
         exit_despite_threads(self._logger, after=PATIENCE, code=code)

@@ -12,14 +12,45 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable, Collection, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
+
+from .process import watch_supervisor
 
 if TYPE_CHECKING:
     from django_asgi_lifespan.protocol import Receive
 
-__all__ = ("DRAIN_SHARE", "AdaptedLifespan", "Deadlines", "Server", "Stop", "hold", "is_held")
+__all__ = (
+    "DEFAULT_LIMIT",
+    "DRAIN_SHARE",
+    "GRACE",
+    "KILL_LIMIT",
+    "POLL",
+    "QUICK_LIMIT",
+    "RELOAD_LIMIT",
+    "AdaptedLifespan",
+    "Deadlines",
+    "Server",
+    "Stop",
+    "hold",
+    "is_held",
+)
+
+DEFAULT_LIMIT = 10
+"""Seconds that requests have by default, where the server itself has no limit.
+
+With the 20 that the shutdown has, they are the 30 after which Kubernetes kills by default.
+"""
+
+KILL_LIMIT = 30
+"""Those 30 seconds, where a parent process kills and has no limit by itself."""
+
+QUICK_LIMIT = 3.0
+"""Seconds that requests have where the OS signal asks for a quick stop."""
+
+RELOAD_LIMIT = 1
+"""Seconds that requests have while developing: nobody wants to wait for a stream at a reload."""
 
 GRACE = 1.0
 """Seconds that requests have to end after they were given up, the last of their limit.
@@ -276,6 +307,20 @@ class Stop:
         """Give requests up, and interrupt a startup once more. Call it in any thread."""
         self.deadlines.hurry(self._clock())
         self._is_hurried = True
+
+    @contextlib.contextmanager
+    def beside(self, server: object, *watches: Awaitable[object]) -> Generator[None]:
+        """Hold *server*, and run this stop beside it. It begins when the supervisor ends, too.
+
+        Args:
+            watches: run in tasks, too, and are cancelled at the end.
+        """
+        with contextlib.ExitStack() as rest:
+            rest.enter_context(hold(server))
+            rest.enter_context(watch_supervisor(self._logger, self.request))
+            for each in (self.run(), *watches):
+                rest.callback(asyncio.ensure_future(each).cancel)
+            yield
 
     async def run(self, *, until_idle: bool = False) -> None:
         """Wait for the begin of the stop, do it, and return when requests are waited for no more.
