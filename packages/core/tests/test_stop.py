@@ -98,6 +98,7 @@ class FakeLifespan:
 
     receive = None
     is_adapted = True
+    shutdown_failed = False
 
     def __init__(self, server: FakeServer, *, websockets: float = 0.0, phase: str = "") -> None:
         self.phase = phase

@@ -165,6 +165,17 @@ def test_failed_startup_behind_another_application_ends_with_3(
 
 
 @pytest.mark.parametrize("front", FRONTS)
+def test_failed_shutdown_behind_another_application_ends_with_1(serve: Run, front: str) -> None:
+    """Although ``DispatcherMiddleware`` does not pass on that it failed."""
+    with serve(FRONTS[front], module=TWIN, CACHE_CLOSING="fail") as server:
+        server.wait_until_serving()
+        server.stop("SIGTERM")
+        assert server.wait() == 1
+        assert server.story()[-1] == "pool closed"
+        assert "cache failed in closing" in server.output()
+
+
+@pytest.mark.parametrize("front", FRONTS)
 def test_ctrl_c_interrupts_a_startup_behind_another_application(serve: Run, front: str) -> None:
     """The log names the resource that was pending, and blames nobody."""
     with serve(FRONTS[front], module=TWIN, CACHE_OPENING="held") as server:

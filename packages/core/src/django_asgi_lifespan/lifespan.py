@@ -11,7 +11,7 @@ from typing import Any
 
 from .adapters.discovery import enter_lifespan
 from .conf import lifespan_settings
-from .errors import ReceiverError, StartupFailedError, describe
+from .errors import ReceiverError, ShutdownFailedError, StartupFailedError, describe
 from .lifespans import Lifespan, no_websockets
 from .protocol import Application, Receive, Scope
 from .receivers import SignalReceivers
@@ -97,6 +97,9 @@ class ProjectLifespan:
         self.lifespan.begin_stop()
         try:
             await self._supervisor.__aexit__(exception_type, exception, traceback)
+        except ShutdownFailedError:
+            self.lifespan.shutdown_failed = True
+            raise
         finally:
             self.lifespan.end()
 

@@ -52,6 +52,7 @@ class Worker:
     """
 
     def __init__(self, serving: Call, lifespan: AdaptedLifespan) -> None:
+        self._project = lifespan
         self._serving = serving.task
         self._lifespan = serving.variables["lifespan"]
         self._lifespan_task: asyncio.Task[None] = serving.variables["lifespan_task"]
@@ -147,8 +148,9 @@ class Worker:
             SystemExit: a phase of the lifespan failed, or was interrupted.
         """
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, LifespanFailureError | LifespanTimeoutError) or task.cancelled():
-            code = SHUTDOWN_FAILURE if error else 0
+        is_failed = isinstance(error, LifespanFailureError | LifespanTimeoutError)
+        if is_failed or task.cancelled() or self._project.shutdown_failed:
+            code = SHUTDOWN_FAILURE if error or self._project.shutdown_failed else 0
             if self.is_starting():
                 code = 0 if self._stop.has_begun else STARTUP_FAILURE
             if error and code:

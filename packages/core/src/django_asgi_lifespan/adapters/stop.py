@@ -94,10 +94,13 @@ class AdaptedLifespan(Protocol):
             server did, as in ``run_lifespan()``. Do not rely on its type: applications in front
             wrap it.
         is_adapted: whether an adapter has returned a context manager for this lifespan.
+        shutdown_failed: whether something could not be closed. An application in front may not
+            tell the server so.
     """
 
     receive: Receive | None
     is_adapted: bool
+    shutdown_failed: bool
 
     @property
     def phase(self) -> str:
