@@ -248,9 +248,10 @@ def test_an_orderly_stop_beside_a_thread(serve: Serve) -> None:
         assert "The process ends without its threads, which go on: stuck" in server.output()
 
 
-def test_a_stop_while_workers_are_replaced(serve: Serve) -> None:
+@pytest.mark.parametrize(("module", "interval"), [("granian", "3"), (TWIN, "3"), (TWIN, "0.1")])
+def test_a_stop_while_workers_are_replaced(serve: Serve, module: str, interval: str) -> None:
     """A worker that is forked while the parent is told to stop is not told itself."""
-    with serve(TWIN, *options(), "--workers", "2", "--respawn-interval", "0.1") as server:
+    with serve(module, *options(), "--workers", "2", "--respawn-interval", interval) as server:
         server.wait_until_serving()
         server.wait_for("search open", times=2)
         server.stop("SIGHUP")

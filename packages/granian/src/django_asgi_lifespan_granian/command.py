@@ -25,10 +25,7 @@ from django_asgi_lifespan.adapters import (
 
 from .stop import SHUTDOWN_FAILED
 
-__all__ = ("inherits_stop", "main")
-
-inherits_stop = False
-"""Whether this process was forked while its parent was about to stop, and not told itself."""
+__all__ = ("main",)
 
 STARTUP_FAILURES = (1, STARTUP_FAILURE)
 """The exit codes of a worker that could not start, by granian itself and beside a thread."""
@@ -131,12 +128,12 @@ def _note_forked() -> None:
 
 
 def _reset() -> None:
-    """Let a forked worker have granian's handlers, and know whether its parent was to stop."""
-    global inherits_stop
+    """Let a forked worker have granian's handlers, or die where its parent was about to stop."""
     signal.set_wakeup_fd(-1)
     for number, handler in _handlers.items():
         signal.signal(number, handler)
     server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    inherits_stop = isinstance(cast("object", server), AbstractServer) and server.interrupt_signal
+    if isinstance(cast("object", server), AbstractServer) and server.interrupt_signal:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _handlers.clear()
     _workers.clear()

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import AbstractContextManager
+from threading import Event
 from typing import Any, cast
 
 from granian._granian import WorkerSignal
@@ -27,6 +28,9 @@ __all__ = ("GranianAdapter",)
 WORKER = "_spawn_asgi_lifespan_worker"
 """The name of the function that is a worker."""
 
+RESPAWN = cast("Any", AbstractServer)._respawn_workers
+"""The function that forks workers which replace others."""
+
 
 class GranianAdapter(Adapter):
     """Adapts the workers of granian's command, of its twin, and of a program's ``Granian``.
@@ -38,7 +42,9 @@ class GranianAdapter(Adapter):
         """Let a worker that is told to stop end while nothing is open yet.
 
         A forked worker has the OS signal handlers of its parent, which only take a note in the
-        worker's copy of the parent's server (granian/server/common.py:338 in 2.8.9).
+        worker's copy of the parent's server (granian/server/common.py:338 in 2.8.9). A worker that
+        replaces another one may have that note from its parent, which then stops it soon. (Under
+        the twin it has none.)
 
         Raises:
             SystemExit: with 0, if the worker was told to stop while the application was imported.
@@ -47,20 +53,20 @@ class GranianAdapter(Adapter):
         if isinstance(cast("object", server), AbstractServer) and server.pid != os.getpid():
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor sends SIGTERM for it
-            command = sys.modules.get("django_asgi_lifespan_granian.command")
-            if server.interrupt_signal and not (command and command.inherits_stop):
+            if server.interrupt_signal:
+                respawn = variables_on_stack(RESPAWN)
+                if respawn and "django_asgi_lifespan_granian.command" not in sys.modules:
+                    Event().wait(respawn["delay"] * (1 + len(respawn["workers"])))
                 sys.exit(0)
 
     def lifespan(self, lifespan: AdaptedLifespan) -> AbstractContextManager[None] | None:
         """Return the orderly stop of a worker, if this is its first lifespan and it starts up."""
         if sys.platform == "win32" or not in_main_thread():
             return None
-        worker = variables_on_stack(WORKER)
-        if worker is None:
-            return None
+        worker = variables_on_stack(WORKER) or {}
         protocol, shutdown_event = worker.get("lifespan_handler"), worker.get("shutdown_event")
-        if not (
-            isinstance(protocol, LifespanProtocol) and isinstance(shutdown_event, WorkerSignal)
+        if not isinstance(protocol, LifespanProtocol) or not isinstance(
+            shutdown_event, WorkerSignal
         ):
             return None
         if protocol.event_startup.is_set() or is_held(protocol):
