@@ -20,6 +20,7 @@ def test_every_setting_is_optional(settings: Any) -> None:
     """Without any, the shutdown is limited to 20 s and the startup not at all."""
     defaults = {
         "startup_timeout": None,
+        "startup_warning": 5.0,
         "shutdown_timeout": 20.0,
         "autodiscover": True,
         "mirror_state": True,
@@ -34,6 +35,7 @@ def test_every_setting_is_read(settings: Any) -> None:
     """Each at the time of the call."""
     settings.ASGI_LIFESPAN = {
         "STARTUP_TIMEOUT": 5,
+        "STARTUP_WARNING": None,
         "SHUTDOWN_TIMEOUT": None,
         "AUTODISCOVER": False,
         "MIRROR_STATE": False,
@@ -41,6 +43,7 @@ def test_every_setting_is_read(settings: Any) -> None:
     }
     assert read() == {
         "startup_timeout": 5.0,
+        "startup_warning": None,
         "shutdown_timeout": None,
         "autodiscover": False,
         "mirror_state": False,
@@ -57,6 +60,7 @@ def test_every_setting_is_read(settings: Any) -> None:
         ({7: 1}, "no key 7. The keys are"),
         ({"STARTUP_TIMEOUT": "5"}, "['STARTUP_TIMEOUT'] is '5'; it must be a positive number"),
         ({"STARTUP_TIMEOUT": True}, "['STARTUP_TIMEOUT'] is True; it must be a positive number"),
+        ({"STARTUP_WARNING": 0}, "['STARTUP_WARNING'] is 0; it must be a positive number"),
         ({"SHUTDOWN_TIMEOUT": 0}, "['SHUTDOWN_TIMEOUT'] is 0; it must be a positive number"),
         ({"SHUTDOWN_TIMEOUT": float("nan")}, "is nan; it must be a positive number"),
         ({"AUTODISCOVER": 1}, "['AUTODISCOVER'] is 1; it must be True or False"),

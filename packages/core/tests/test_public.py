@@ -77,6 +77,8 @@ OFFERED = {
         "in_main_thread",
         "is_held",
         "lifespan_settings",
+        "log",
+        "log_failure",
         "run_with_reloader",
         "speak_lifespan",
         "stop_in_thread",

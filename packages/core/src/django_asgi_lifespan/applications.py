@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from .driver import LifespanDriver
 from .errors import LifespanFailedError, LifespanUnsupportedError, StartupFailedError, describe
 from .filling import fill_state, join_state
+from .last_resort import log
 from .lifespans import Lifespan
 from .protocol import Application, Message, Receive, Scope, Send
 
@@ -78,9 +79,9 @@ class ApplicationLifespan:
             if cause is not None and self._is_asked and not self._is_refused:
                 raise StartupFailedError(describe(cause)) from cause
             why = f": {describe(cause)}" if cause is not None else ""
-            logger.log(self._level, "The application has no lifespan of its own%s", why)
+            log(logger, self._level, "The application has no lifespan of its own%s", why)
             return False
-        logger.log(self._level, "The application's own lifespan has started")
+        log(logger, self._level, "The application's own lifespan has started")
         return True
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -28,9 +28,15 @@ class CompatAsyncSignal(LifespanSignal):
         calls = [receiver(signal=self, sender=sender, **named) for receiver in receivers]
         return list(zip(receivers, await asyncio.gather(*calls), strict=True))
 
-    async def collect(self, **arguments: Any) -> Callable[[dict[Any, Any]], dict[Any, Any]]:
-        """Send the signal, and return a function that adds the managers to the resources."""
-        returned = await send_startup(self, **arguments)
+    async def collect(
+        self, calling: Callable[[str], object], /, **arguments: Any
+    ) -> Callable[[dict[Any, Any]], dict[Any, Any]]:
+        """Send the signal, and return a function that adds the managers to the resources.
+
+        Args:
+            calling: is told the name of each receiver before it is called.
+        """
+        returned = await send_startup(self, calling, **arguments)
         return lambda resources: merge(resources, returned, ())
 
 

@@ -17,6 +17,7 @@ class LifespanSettings:
 
     Attributes:
         startup_timeout: seconds for the whole startup, or None for no limit.
+        startup_warning: seconds after which the log names what a startup waits for, or None.
         shutdown_timeout: seconds for the whole shutdown, or None for no limit.
         autodiscover: whether the ``lifespan`` module of every installed Django app is imported.
         mirror_state: whether the server's dictionary gets the content of our state.
@@ -25,18 +26,27 @@ class LifespanSettings:
     """
 
     # To build a dataclass or a named tuple takes longer than to import the rest of this module.
-    __slots__ = ("adapters", "autodiscover", "mirror_state", "shutdown_timeout", "startup_timeout")
+    __slots__ = (
+        "adapters",
+        "autodiscover",
+        "mirror_state",
+        "shutdown_timeout",
+        "startup_timeout",
+        "startup_warning",
+    )
 
     def __init__(
         self,
         *,
         startup_timeout: float | None = None,
+        startup_warning: float | None = 5.0,
         shutdown_timeout: float | None = 20.0,
         autodiscover: bool = True,
         mirror_state: bool = True,
         adapters: tuple[str, ...] | None = (),
     ) -> None:
         self.startup_timeout = startup_timeout
+        self.startup_warning = startup_warning
         self.shutdown_timeout = shutdown_timeout
         self.autodiscover = autodiscover
         self.mirror_state = mirror_state
@@ -73,6 +83,7 @@ def _names(value: object) -> tuple[str, ...] | None:
 
 _READERS: dict[str, Callable[[object], Any]] = {
     "STARTUP_TIMEOUT": timeout,
+    "STARTUP_WARNING": timeout,
     "SHUTDOWN_TIMEOUT": timeout,
     "AUTODISCOVER": _flag,
     "MIRROR_STATE": _flag,

@@ -15,6 +15,7 @@ from .errors import (
     StartupFailedError,
     describe,
 )
+from .last_resort import log
 from .protocol import Application, Message, Scope
 
 __all__ = ("Application", "LifespanDriver")
@@ -88,7 +89,8 @@ class LifespanDriver:
         if answer["type"] == "lifespan.shutdown.failed":
             raise ShutdownFailedError(answer.get("message", "")) from error
         if error is not None:
-            logger.error("The application failed after its shutdown.", exc_info=error)
+            message = "The application failed after its shutdown."
+            log(logger, logging.ERROR, message, exc_info=error)
 
     async def __aenter__(self) -> dict[str, Any]:
         await self.startup()
@@ -107,7 +109,7 @@ class LifespanDriver:
         except LifespanFailedError as failure:
             if exception is None:
                 raise
-            logger.error("The lifespan's shutdown failed: %s", failure)
+            log(logger, logging.ERROR, "The lifespan's shutdown failed: %s", failure)
 
     async def _run(self, scope: Scope) -> None:
         await self._application(scope, self._receive, self._send)

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from .last_resort import log
+
 if TYPE_CHECKING:
     from .lifespans import Lifespan
     from .roles import Yielding
@@ -29,7 +31,9 @@ def fill_state(lifespan: Lifespan) -> None:
         if owner is resource:
             lifespan.state[key] = value
         else:
-            logger.warning(
+            log(
+                logger,
+                logging.WARNING,
                 "Both %s and %s put %r into the state; the first one, declared first, wins",
                 owner.name,
                 resource.name,
@@ -52,7 +56,9 @@ def join_state(lifespan: Lifespan, owner: str, state: Mapping[str, Any]) -> None
     """Take over the keys of *state*, that of *owner*, which are not in ours."""
     for key, value in state.items():
         if lifespan.state.setdefault(key, value) is not value:
-            logger.warning(
+            log(
+                logger,
+                logging.WARNING,
                 "%s puts another %r into the state than the project, whose value stays there. "
                 "Rename one of them.",
                 owner[0].upper() + owner[1:],

@@ -12,9 +12,10 @@ from typing import Any
 from .adapters.discovery import enter_lifespan
 from .conf import lifespan_settings
 from .errors import ReceiverError, ShutdownFailedError, StartupFailedError, describe
+from .last_resort import log, reasons
 from .lifespans import Lifespan, no_websockets
 from .protocol import Application, Receive, Scope
-from .receivers import SignalReceivers
+from .receivers import SignalReceivers, contributions
 from .registry import discover, registry
 from .signals import asgi_shutdown, asgi_startup, asgi_stopping, contributing, count_receivers
 from .supervisor import Supervised, Supervisor
@@ -70,6 +71,7 @@ class ProjectLifespan:
         Raises:
             StartupFailedError: something failed, and nothing is left open.
         """
+        logger.disabled = False  # by a LOGGING that leaves out "disable_existing_loggers"
         self.lifespan.begin()
         try:
             await self._start()
@@ -78,6 +80,8 @@ class ProjectLifespan:
 
                 check_copies(self.lifespan, self._scope["state"])
         except BaseException as error:
+            if isinstance(error, StartupFailedError):
+                reasons.append(str(error))
             self.lifespan.end(failure=describe(error))
             raise
         self.lifespan.publish()
@@ -94,11 +98,13 @@ class ProjectLifespan:
         Raises:
             ShutdownFailedError: something failed, but everything had its turn all the same.
         """
+        logger.disabled = False  # logging may have been configured anew since the startup
         self.lifespan.begin_stop()
         try:
             await self._supervisor.__aexit__(exception_type, exception, traceback)
-        except ShutdownFailedError:
+        except ShutdownFailedError as failure:
             self.lifespan.shutdown_failed = True
+            reasons.append(str(failure))
             raise
         finally:
             self.lifespan.end()
@@ -114,7 +120,7 @@ class ProjectLifespan:
             if not settings.mirror_state:
                 self.lifespan.is_mirrored = False
                 self._scope = {**self._scope, "state": {**self._scope["state"]}}
-            adds = [await each.collect(scope=self._scope, state=state) for each in contributing]
+            adds = await contributions(self.lifespan, self._scope, warning=settings.startup_warning)
             resources = registry.resolve()
             for add_resources in adds:
                 resources = add_resources(resources)
@@ -127,6 +133,7 @@ class ProjectLifespan:
                 application=self._wrapped_lifespan(level),
                 receivers=SignalReceivers(self.lifespan, self._scope),
                 startup_timeout=settings.startup_timeout,
+                startup_warning=settings.startup_warning,
                 shutdown_timeout=settings.shutdown_timeout,
                 level=level,
             )
@@ -135,8 +142,9 @@ class ProjectLifespan:
         except ReceiverError as error:  # in the log already
             raise StartupFailedError(str(error)) from error
         except BaseException as error:
-            logger.error("The lifespan cannot start: %s", describe(error), exc_info=error)
-            raise StartupFailedError(describe(error)) from error
+            reason = describe(error)
+            log(logger, logging.ERROR, "The lifespan cannot start: %s", reason, exc_info=error)
+            raise StartupFailedError(reason) from error
         await self._supervisor.__aenter__()
 
     def _wrapped_lifespan(self, level: int) -> Supervised | None:

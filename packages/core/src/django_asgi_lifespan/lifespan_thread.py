@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from typing import Any, TypeVar, cast
 
 from .errors import LifespanError, LifespanFailedError
+from .last_resort import log
 from .lifespan import ProjectLifespan
 from .lifespans import Lifespan
 
@@ -112,7 +113,7 @@ class LifespanThread:
         except LifespanFailedError as failure:
             if exception_type is None:
                 raise
-            logger.error("The lifespan's shutdown failed: %s", failure)
+            log(logger, logging.ERROR, "The lifespan's shutdown failed: %s", failure)
 
     def stop_at_exit(self) -> None:
         """Close everything where the block was not left. A thread may still be in its block."""

@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import LifespanError, describe
+from .last_resort import log
 from .surroundings import callers, name_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ class DeepCopyCheck:
                 ) from error
             if not (is_same or self._is_told):
                 self._is_told = True
-                logger.warning(
+                log(
+                    logger,
+                    logging.WARNING,
                     "%s copies the scope of each request deeply, so requests get a copy of %r "
                     "instead of the open object. %s",
                     self._wrapper,

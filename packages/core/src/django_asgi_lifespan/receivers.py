@@ -4,16 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from .errors import ReceiverError
 from .filling import fill_state
 from .lifespans import Lifespan
 from .protocol import Scope
-from .signals import asgi_shutdown, asgi_startup, asgi_stopping, send_shutdown, send_startup
+from .signals import (
+    asgi_shutdown,
+    asgi_startup,
+    asgi_stopping,
+    contributing,
+    send_shutdown,
+    send_startup,
+)
+from .supervisor.limits import Limits
+from .supervisor.report import Report
 
-__all__ = ("SignalReceivers",)
+__all__ = ("SignalReceivers", "contributions")
+
+
+async def contributions(
+    lifespan: Lifespan, scope: Scope, *, warning: float | None
+) -> list[Callable[[dict[Any, Any]], dict[Any, Any]]]:
+    """Send the signals whose receivers add resources, and return the functions that add them.
+
+    Args:
+        warning: seconds after which the log names the receiver that is being called, or None.
+    """
+    called: list[str] = []
+
+    def calling(receiver: str) -> None:
+        called[:] = [f"the signal receivers ({receiver})"]
+
+    limits = Limits(lifespan.loop)
+    limits.remind(warning, lambda seconds: Report.startup_goes_on(seconds, called))
+    try:
+        arguments: dict[str, Any] = {"scope": scope, "state": lifespan.state}
+        return [await signal.collect(calling, **arguments) for signal in contributing]
+    except asyncio.CancelledError:
+        Report.startup_interrupted(called)
+        raise
+    finally:
+        limits.end_phase()
 
 
 class SignalReceivers:
@@ -22,7 +56,6 @@ class SignalReceivers:
     So the supervisor can cancel and abandon a receiver that hangs, as it does with resources.
     """
 
-    name = "the signal receivers"
     startup_timeout = None
     shutdown_timeout = None
 
@@ -30,6 +63,15 @@ class SignalReceivers:
         self._lifespan = lifespan
         self._arguments: dict[str, Any] = {"scope": scope, "state": lifespan.state}
         self._notice: asyncio.Task[None] | None = None
+        self._called = ""
+
+    @property
+    def name(self) -> str:
+        """The name that messages call them by, with the receiver that is being called."""
+        return f"the signal receivers ({self._called})" if self._called else "the signal receivers"
+
+    def _calling(self, receiver: str) -> None:
+        self._called = receiver
 
     async def open(self) -> AsyncGenerator[None]:
         await self._send_startup()
@@ -43,6 +85,7 @@ class SignalReceivers:
                 await step()
             except ReceiverError as error:
                 failures.append(str(error))
+            self._called = ""
         if failures:
             raise ReceiverError("; ".join(failures))
 
@@ -50,7 +93,8 @@ class SignalReceivers:
         state, mirror = self._lifespan.state, self._arguments["scope"]["state"]
         before = dict(mirror)
         fill_state(self._lifespan)
-        await send_startup(asgi_startup, **self._arguments)
+        await send_startup(asgi_startup, self._calling, **self._arguments)
+        self._called = ""
         for key, value in mirror.items():  # those that receivers put there
             if key not in state or (key in before and before[key] is not value):
                 state[key] = value
@@ -60,7 +104,7 @@ class SignalReceivers:
         """Wake those who wait for the stop, and begin to call the receivers, once."""
         if self._notice is None:
             self._lifespan.stopping.set()
-            notice = send_shutdown(asgi_stopping, **self._arguments)
+            notice = send_shutdown(asgi_stopping, self._calling, **self._arguments)
             self._notice = self._context.run(asyncio.ensure_future, notice)
         return self._notice
 
@@ -68,4 +112,4 @@ class SignalReceivers:
         await self._begin_stopping()
 
     async def _send_shutdown(self) -> None:
-        await send_shutdown(asgi_shutdown, **self._arguments)
+        await send_shutdown(asgi_shutdown, self._calling, **self._arguments)

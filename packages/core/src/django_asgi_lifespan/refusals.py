@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from .last_resort import log
 from .lifespan import registered
 from .protocol import Receive, Scope, Send
 
@@ -16,7 +17,9 @@ def tell_that_nothing_was_opened() -> None:
     """Say that the server has started no lifespan, if anything was to be started."""
     names = registered()
     if names:
-        logger.error(
+        log(
+            logger,
+            logging.ERROR,
             "Requests arrive, but the server has not started the lifespan, so nothing "
             "was opened: %s. Run a server that speaks the lifespan protocol, and do not "
             "switch it off (uvicorn: --lifespan on, granian: --interface asgi).",
@@ -31,7 +34,7 @@ async def fail_without_asyncio(receive: Receive, send: Send) -> None:
         "loop. Choose a worker class that runs asyncio (hypercorn: --worker-class asyncio or "
         "uvloop, not trio)."
     )
-    logger.error(reason)
+    log(logger, logging.ERROR, reason)
     await receive()
     await send({"type": "lifespan.startup.failed", "message": reason})
 

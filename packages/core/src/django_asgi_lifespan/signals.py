@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.dispatch import Signal, dispatcher
 
 from .errors import ReceiverError, describe
+from .last_resort import log
 from .threads import run_in_thread
 
 if TYPE_CHECKING:
@@ -103,16 +104,22 @@ def count_receivers(signal: Signal) -> int:
     return len(list(live_receivers(signal)))
 
 
-async def send_startup(signal: Signal, **arguments: Any) -> list[Any]:
+async def send_startup(
+    signal: Signal, calling: Callable[[str], object], /, **arguments: Any
+) -> list[Any]:
     """Return what the receivers return, called in the order of their connection.
 
     The first failure stops the rest.
+
+    Args:
+        calling: is told the name of each receiver before it is called.
 
     Raises:
         ReceiverError: names the first receiver that failed, whose traceback is in the log.
     """
     results: list[Any] = []
     for receiver in live_receivers(signal):
+        calling(_name(receiver))
         try:
             results.append(await call(receiver, signal, arguments))
         except (GeneratorExit, asyncio.CancelledError):
@@ -122,14 +129,20 @@ async def send_startup(signal: Signal, **arguments: Any) -> list[Any]:
     return results
 
 
-async def send_shutdown(signal: Signal, **arguments: Any) -> None:
+async def send_shutdown(
+    signal: Signal, calling: Callable[[str], object], /, **arguments: Any
+) -> None:
     """Call every receiver in the order of its connection, also after a failure.
+
+    Args:
+        calling: is told the name of each receiver before it is called.
 
     Raises:
         ReceiverError: names all the receivers that failed, whose tracebacks are in the log.
     """
     failures: list[str] = []
     for receiver in live_receivers(signal):
+        calling(_name(receiver))
         try:
             await call(receiver, signal, arguments)
         except GeneratorExit:
@@ -153,7 +166,7 @@ async def call(receiver: Receiver, signal: Signal, arguments: dict[str, Any]) ->
 def _report(receiver: Receiver, exception: BaseException) -> str:
     """Log the failure of *receiver*, and return what happened in one line."""
     message = f"the receiver {_name(receiver)} failed: {describe(exception)}"
-    logger.error("%s%s", message[0].upper(), message[1:], exc_info=exception)
+    log(logger, logging.ERROR, "%s%s", message[0].upper(), message[1:], exc_info=exception)
     return message
 
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 from asgiref.sync import sync_to_async
 from django.db import connections
 
+from .last_resort import log
 from .lifespans import current_view
 
 __all__ = ("InThread", "run_in_thread", "uncancel")
@@ -120,7 +121,8 @@ class InThread:
             try:
                 self._manager.__exit__(None, None, None)
             except BaseException as error:
-                logger.error("%s, abandoned, failed to stop", self._name, exc_info=error)
+                message = "%s, abandoned, failed to stop"
+                log(logger, logging.ERROR, message, self._name, exc_info=error)
         return value
 
     async def _call(self, function: Callable[[], Any]) -> Any:

@@ -46,6 +46,8 @@ from django_asgi_lifespan.adapters import (
     exit_despite_threads,
     handle_os_signals,
     in_main_thread,
+    log,
+    log_failure,
     stop_in_thread,
     stop_signals,
     variables_on_stack,
@@ -211,7 +213,8 @@ class ServedApplication:
                 await self.stop.run(until_idle=True)
                 self._server.application_checker()  # logs exceptions, else once a second
             except Exception as error:  # of daphne or Twisted: close the resources all the same
-                logger.error("The requests in flight could not be ended", exc_info=error)
+                message = "The requests in flight could not be ended"
+                log(logger, logging.ERROR, message, exc_info=error)
             if self._is_open:
                 self._is_open = False
                 await self._shut_down()
@@ -239,7 +242,7 @@ class ServedApplication:
         try:
             await self._start_up()
         except LifespanError as error:
-            logger.error("Application startup failed: %s", error)
+            log_failure(logger, "Application startup failed: %s", error)
             self._fail(STARTUP_FAILURE)
             self.stop.request()
         else:
@@ -265,7 +268,7 @@ class ServedApplication:
         try:
             await self._lifespan.shutdown()
         except LifespanError as error:
-            logger.error("Application shutdown failed: %s", error)
+            log_failure(logger, "Application shutdown failed: %s", error)
             self._fail(SHUTDOWN_FAILURE)
 
     def _fail(self, code: int) -> None:

@@ -18,6 +18,7 @@ from django_asgi_lifespan.adapters import (
     calls,
     handle_os_signals,
     is_held,
+    log,
     variables_on_stack,
 )
 
@@ -44,10 +45,12 @@ class GunicornAdapter(Adapter):
             if server.config is getattr(worker, "config", None) and not server.started:
                 return _orderly_stop(server, worker, lifespan)
         if hasattr(worker, "servers") and not worker.servers:  # gunicorn.workers.gasgi
-            logger.warning(
+            log(
+                logger,
+                logging.WARNING,
                 "gunicorn's own ASGI worker closes nothing where a request or a WebSocket outlives "
                 "the graceful timeout, and leaves one second to close at SIGINT and SIGQUIT. Run "
-                "gunicorn with -k django_asgi_lifespan_gunicorn.NativeLifespanWorker."
+                "gunicorn with -k django_asgi_lifespan_gunicorn.NativeLifespanWorker.",
             )
         return None
 

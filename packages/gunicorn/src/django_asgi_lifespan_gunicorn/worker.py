@@ -6,6 +6,7 @@ import abc
 import asyncio
 import contextlib
 import functools
+import logging
 import os
 import queue
 import signal
@@ -33,6 +34,8 @@ from django_asgi_lifespan.adapters import (
     Server,
     exit_despite_threads,
     hold,
+    log,
+    log_failure,
 )
 
 from .stop import WorkerStop
@@ -185,7 +188,7 @@ class LifespanWorkerBase(Worker, Server):
         except SystemExit as end:
             if self.booted or not self.alive:
                 raise
-            self.log.error("The application cannot be loaded: it raised SystemExit(%r)", end.code)
+            self._error("The application cannot be loaded: it raised SystemExit(%r)", end.code)
             self._failure = STARTUP_FAILURE
         except Exception as error:
             if not self.alive and not self.booted:  # interrupted, perhaps within a lock
@@ -196,7 +199,7 @@ class LifespanWorkerBase(Worker, Server):
                 raise
             if not self._failure:
                 raise
-            self.log.error("The server cannot start", exc_info=error)
+            self._error("The server cannot start", exc_info=error)
         if self._failure:
             self._fail(self._failure)
             raise SystemExit(self._failure)
@@ -208,7 +211,7 @@ class LifespanWorkerBase(Worker, Server):
         except SystemExit as end:
             if self.is_serving() or not self.alive:
                 raise
-            self.log.error("The application ended its startup by SystemExit(%r)", end.code)
+            self._error("The application ended its startup by SystemExit(%r)", end.code)
             self._failure = STARTUP_FAILURE
         except RuntimeError:  # event loops raise it when they were stopped
             if not self._was_cut:
@@ -234,6 +237,10 @@ class LifespanWorkerBase(Worker, Server):
         exit_despite_threads(self.log.error_log, after=GRACE, code=code)
         if not code:
             raise SystemExit(0)
+
+    def _error(self, message: str, *args: object, exc_info: BaseException | None = None) -> None:
+        """Log an error, although the project may have disabled the loggers of gunicorn."""
+        log(self.log.error_log, logging.ERROR, message, *args, exc_info=exc_info)
 
     # The coroutines that run in the event loop.
 
@@ -279,9 +286,9 @@ class LifespanWorkerBase(Worker, Server):
         try:
             startup.result()
         except LifespanError as error:
-            self.log.error("Application startup failed: %s", error)
+            log_failure(self.log.error_log, "Application startup failed: %s", error)
             if isinstance(error, LifespanUnsupportedError):
-                self.log.error("Does asgi.py import from django_asgi_lifespan.asgi?")
+                self._error("Does asgi.py import from django_asgi_lifespan.asgi?")
             self._failure = STARTUP_FAILURE
             return False
         self.log.info("Application startup complete.")
@@ -308,7 +315,7 @@ class LifespanWorkerBase(Worker, Server):
             try:
                 shutdown.result()
             except LifespanError as error:
-                self.log.error("Application shutdown failed: %s", error)
+                log_failure(self.log.error_log, "Application shutdown failed: %s", error)
             else:
                 self.log.info("Application shutdown complete.")
                 return
@@ -320,7 +327,7 @@ class LifespanWorkerBase(Worker, Server):
         while not phase.done() and (now := time.monotonic()) < stop.deadlines.end_by:
             if cuts and now >= stop.deadlines.cut_at:
                 if cuts == 2:
-                    self.log.error(
+                    self._error(
                         "The application's %s is cut short: gunicorn's graceful_timeout of %s s "
                         "leaves no more time.",
                         name,

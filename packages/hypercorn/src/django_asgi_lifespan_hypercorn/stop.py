@@ -26,6 +26,7 @@ from django_asgi_lifespan.adapters import (
     calls,
     exit_despite_threads,
     handle_os_signals,
+    log_failure,
     stop_signals,
 )
 
@@ -154,5 +155,5 @@ class Worker:
             if self.is_starting():
                 code = 0 if self._stop.has_begun else STARTUP_FAILURE
             if error and code:
-                logger.error("%s", error)
+                log_failure(logger, "%s", error)
             raise SystemExit(code)

@@ -210,9 +210,10 @@ class _AccessRelay(_Relay):
 
 def _log_as_django_does() -> None:
     """Show requests and the course of the lifespan, where the project's ``LOGGING`` does not."""
+    is_disabled = logging.getLogger("django.server").disabled  # and would swallow every line
     for name, relay in (("uvicorn.access", _AccessRelay()), ("django_asgi_lifespan", _Relay())):
         logger = logging.getLogger(name)
-        if not logger.hasHandlers():
+        if not (logger.hasHandlers() or is_disabled):
             logger.addHandler(relay)
             logger.setLevel(logging.INFO)
             logger.propagate = False

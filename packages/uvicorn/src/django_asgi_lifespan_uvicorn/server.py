@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import sys
@@ -40,6 +41,7 @@ from django_asgi_lifespan.adapters import (
     Stop,
     exit_despite_threads,
     in_main_thread,
+    log,
 )
 
 from .stop import logger, orderly_stop, starting_server
@@ -87,10 +89,12 @@ class Lifespan(LifespanOn):
         if self.startup_failed and self.stop is not None and self.stop.has_begun:
             sys.exit()  # it was interrupted, and has not failed
         if self.error_occurred and not self.startup_failed:
-            logger.error(
+            log(
+                logger,
+                logging.ERROR,
                 "The application does not speak the lifespan protocol. In asgi.py, import "
                 "get_asgi_application from django_asgi_lifespan.asgi, or put LifespanApplication "
-                "from there around the application."
+                "from there around the application.",
             )
 
     async def shutdown(self) -> None:
@@ -155,7 +159,7 @@ class Config(uvicorn.Config):
         except Exception as error:
             if self.is_told:  # Python or the project may have replaced the SystemExit
                 sys.exit()
-            logger.error(message, exc_info=error)
+            log(logger, logging.ERROR, message, exc_info=error)
             sys.exit(STARTUP_FAILURE)
 
 
@@ -180,7 +184,7 @@ class Server(uvicorn.Server):
                 asyncio.Protocol, self.config.host, self.config.port, start_serving=False
             )
         except OSError as error:
-            logger.error("%s", error)
+            log(logger, logging.ERROR, "%s", error)
             sys.exit(STARTUP_FAILURE)
         probe.close()
         await probe.wait_closed()

@@ -20,6 +20,7 @@ from django_asgi_lifespan.adapters import (
     Stop,
     calls,
     handle_os_signals,
+    log,
     stop_signals,
     variables_on_stack,
 )
@@ -39,9 +40,11 @@ def starting_server() -> uvicorn.Server | None:
         return None
     others = [call.variables["self"] for call in calls("uvicorn.server", "Server.serve")]
     if any(other is not server and _is_starting(other) for other in others):
-        logger.warning(
+        log(
+            logger,
+            logging.WARNING,
             "The adapter for uvicorn is off: two servers start in this event loop at the same "
-            "time. Start the second one when the first has started."
+            "time. Start the second one when the first has started.",
         )
         return None
     return cast("uvicorn.Server", server)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from django_asgi_lifespan.asgi import get_asgi_application
     from django_asgi_lifespan.conf import lifespan_settings
     from django_asgi_lifespan.driver import LifespanDriver
+    from django_asgi_lifespan.last_resort import log, log_failure
     from django_asgi_lifespan.protocol import (
         Application,
         Message,
@@ -83,6 +84,8 @@ else:
         "in_main_thread": ".process",
         "is_held": ".stop",
         "lifespan_settings": "django_asgi_lifespan.conf",
+        "log": "django_asgi_lifespan.last_resort",
+        "log_failure": "django_asgi_lifespan.last_resort",
         "run_with_reloader": ".reloader",
         "speak_lifespan": "django_asgi_lifespan.protocol",
         "stop_in_thread": ".reloader",
@@ -132,6 +135,8 @@ __all__ = (
     "in_main_thread",
     "is_held",
     "lifespan_settings",
+    "log",
+    "log_failure",
     "run_with_reloader",
     "speak_lifespan",
     "stop_in_thread",

@@ -16,6 +16,8 @@ from collections.abc import Callable, Generator, Iterable
 from types import FrameType
 from typing import Any
 
+from django_asgi_lifespan.last_resort import log
+
 __all__ = (
     "SHUTDOWN_FAILURE",
     "STARTUP_FAILURE",
@@ -60,7 +62,8 @@ def exit_despite_threads(
         others = {*threading.enumerate()} - {threading.main_thread()}
         names = ", ".join(sorted(thread.name for thread in others if not thread.daemon))
         try:
-            logger.error("The process ends without its threads, which go on: %s", names or "none")
+            message = "The process ends without its threads, which go on: %s"
+            log(logger, logging.ERROR, message, names or "none")
             for stream in filter(None, (sys.stdout, sys.stderr)):
                 stream.flush()
         finally:
@@ -148,7 +151,8 @@ def watch_supervisor(logger: logging.Logger, stop: Callable[[], object]) -> Gene
 
     def ended() -> None:
         loop.remove_reader(sentinel)
-        logger.error("The supervisor [%s] has ended, and so does this worker.", supervisor.pid)
+        message = "The supervisor [%s] has ended, and so does this worker."
+        log(logger, logging.ERROR, message, supervisor.pid)
         stop()
 
     loop.add_reader(sentinel, ended)

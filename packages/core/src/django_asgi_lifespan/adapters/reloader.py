@@ -26,6 +26,8 @@ from typing import Any, NoReturn
 
 from django.utils import autoreload
 
+from django_asgi_lifespan.last_resort import log
+
 from .process import (
     SHUTDOWN_FAILURE,
     exit_despite_threads,
@@ -102,7 +104,8 @@ def stop_in_thread(
     blocked_at = time.monotonic() + BLOCKED
     while not closed.wait(TICK):
         if not has_begun.is_set() and time.monotonic() >= blocked_at:
-            logger.error("Code blocks the event loop. The process ends without closing.")
+            message = "Code blocks the event loop. The process ends without closing."
+            log(logger, logging.ERROR, message)
             return False
     return True
 

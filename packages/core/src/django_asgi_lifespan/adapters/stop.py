@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Generato
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from django_asgi_lifespan.last_resort import log
+
 from .process import watch_supervisor
 
 if TYPE_CHECKING:
@@ -346,7 +348,8 @@ class Stop:
 
     async def _interrupt_startup(self) -> None:
         """Return when the startup has ended. A hurried stop interrupts it once more."""
-        self._logger.info("Told to stop while the application starts up: it is interrupted.")
+        message = "Told to stop while the application starts up: it is interrupted."
+        log(self._logger, logging.INFO, message)
         self._server.interrupt_startup()
         while self._server.is_starting():
             if self._is_hurried:
@@ -367,7 +370,8 @@ class Stop:
                 return
             if now >= self.deadlines.disconnect_at:
                 if new := requests - told:
-                    self._logger.warning("Giving up requests in flight: %d.", len(new))
+                    message = "Giving up requests in flight: %d."
+                    log(self._logger, logging.WARNING, message, len(new))
                 if new or not has_disconnected:  # a client that does not read its response
                     self._server.disconnect()
                     has_disconnected = True
@@ -388,13 +392,17 @@ class Stop:
     def _say_that_it_waits(self, number: int) -> None:
         limit = self.deadlines.limit
         if limit is None:
-            self._logger.info(
+            log(
+                self._logger,
+                logging.INFO,
                 "Waiting without a limit for requests in flight: %d (set one with %s).",
                 number,
                 self._option,
             )
         else:
-            self._logger.info(
+            log(
+                self._logger,
+                logging.INFO,
                 "Waiting at most %g s for requests in flight: %d (%s).",
                 limit,
                 number,

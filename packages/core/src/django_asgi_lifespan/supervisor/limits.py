@@ -68,6 +68,27 @@ class Limits:
         if seconds is not None:
             self._overall.append(self._loop.call_later(seconds, function))
 
+    def remind(self, seconds: float | None, function: Callable[[float], object]) -> None:
+        """Call *function* so many *seconds* into the phase, after twice as many, and so on.
+
+        It is called with the seconds that have passed.
+        """
+        if seconds is None:
+            return
+        since = self._loop.time()
+
+        def due(delay: float) -> None:
+            elapsed = self._loop.time() - since
+            function(elapsed)
+            while delay <= elapsed:
+                delay *= 2
+            set_timer(delay)
+
+        def set_timer(delay: float) -> None:
+            self._overall.append(self._loop.call_at(since + delay, due, delay))
+
+        set_timer(seconds)
+
     def end_phase(self) -> None:
         """Take the overall limits of the phase back."""
         while self._overall:

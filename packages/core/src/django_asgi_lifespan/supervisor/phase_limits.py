@@ -18,6 +18,7 @@ class PhaseLimits:
     Args:
         tasks: those of all resources, in the order of their start.
         startup, shutdown: seconds for each whole phase, or None for no limit.
+        startup_warning: seconds after which the log names what the startup waits for, or None.
     """
 
     def __init__(
@@ -26,16 +27,19 @@ class PhaseLimits:
         tasks: Sequence[ResourceTask],
         *,
         startup: float | None,
+        startup_warning: float | None,
         shutdown: float | None,
     ) -> None:
         self._progress = progress
         self._tasks = tasks
         self._startup = startup
+        self._startup_warning = startup_warning
         self._shutdown = shutdown
 
     def begin_startup(self) -> None:
         """Begin to count for the startup."""
         self._progress.limits.after(self._startup, self._exceed_startup)
+        self._progress.limits.remind(self._startup_warning, self._remind)
 
     def begin_shutdown(self) -> None:
         """Begin to count for the shutdown."""
@@ -45,6 +49,9 @@ class PhaseLimits:
         """Leave all that goes on the time of one grace, and cancel it at its half."""
         self._progress.limits.after(GRACE / 2, self._cancel_busy)
         self._progress.limits.after(GRACE, self._cut)
+
+    def _remind(self, seconds: float) -> None:
+        self._progress.report.startup_goes_on(seconds, self._names(State.OPENING))
 
     def _exceed_startup(self) -> None:
         self._exceed("startup", "STARTUP_TIMEOUT", self._startup, State.OPENING)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from django_asgi_lifespan.errors import ReceiverError, describe, shorten
+from django_asgi_lifespan.last_resort import log
 
 __all__ = ("Report",)
 
@@ -34,16 +35,24 @@ class Report:
 
     def phase_begins(self, phase: str) -> None:
         """Say that the startup or the shutdown begins."""
-        logger.log(self._level, "Lifespan %s: %s", phase, self._count)
+        log(logger, self._level, "Lifespan %s: %s", phase, self._count)
 
     def phase_complete(self, phase: str, since: float) -> None:
         """Say how long the startup or the shutdown took."""
         milliseconds = (self._clock() - since) * 1000
-        logger.log(self._level, "Lifespan %s complete in %.0f ms", phase, milliseconds)
+        log(logger, self._level, "Lifespan %s complete in %.0f ms", phase, milliseconds)
 
-    def startup_interrupted(self, names: Sequence[str]) -> None:
+    @staticmethod
+    def startup_goes_on(seconds: float, names: Sequence[str]) -> None:
+        """Say which resources have not opened after so many seconds."""
+        message = "The startup has taken %g s and goes on, waiting for: %s (STARTUP_WARNING)"
+        log(logger, logging.WARNING, message, round(seconds, 1), _enumerate(names))
+
+    @staticmethod
+    def startup_interrupted(names: Sequence[str]) -> None:
         """Say which resources had not opened when the startup was cancelled."""
-        logger.warning("The startup is interrupted, waiting for: %s", _enumerate(names))
+        message = "The startup is interrupted, waiting for: %s"
+        log(logger, logging.WARNING, message, _enumerate(names))
 
     def phase_too_long(self, phase: str, setting: str, limit: float, names: Sequence[str]) -> None:
         """Say which resources a phase still waits for at its limit."""
@@ -52,7 +61,7 @@ class Report:
             f"{_enumerate(names)}"
         )
         self.failures.append(failure)
-        logger.error("%s%s", failure[0].upper(), failure[1:])
+        log(logger, logging.ERROR, "%s%s", failure[0].upper(), failure[1:])
 
     def resource_done(self, name: str, what: str, since: float, level: int | None) -> None:
         """Say that a resource started, stopped or was cancelled, and how long that took.
@@ -61,7 +70,7 @@ class Report:
             level: another logging level than that of the lifespan.
         """
         milliseconds = (self._clock() - since) * 1000
-        logger.log(level or self._level, "%s %s %.0f ms", name, what, milliseconds)
+        log(logger, level or self._level, "%s %s %.0f ms", name, what, milliseconds)
 
     def resource_failed(
         self, name: str, what: str, error: BaseException | None, *, is_reason: bool
@@ -78,11 +87,11 @@ class Report:
             return
         why = f": {describe(error)}" if is_reason and error is not None else ""
         self.failures.append(f"{name} {what}{why}")
-        logger.error("%s", self.failures[-1], exc_info=error)
+        log(logger, logging.ERROR, "%s", self.failures[-1], exc_info=error)
 
     def abandoned_one_ended(self, name: str) -> None:
         """Say that a resource has ended for which nobody waited any more."""
-        logger.debug("%s, which was abandoned, has ended", name)
+        log(logger, logging.DEBUG, "%s, which was abandoned, has ended", name)
 
     def summary(self) -> str:
         """Return the failures as the message for the server."""

@@ -35,6 +35,7 @@ class Supervisor:
         application: starts after all the resources and stops before them.
         receivers: they start last and stop first.
         startup_timeout, shutdown_timeout: seconds for each whole phase, or None for no limit.
+        startup_warning: seconds after which the log names what the startup waits for, or None.
         level: the logging level of the lines that tell the course of things.
 
     Raises:
@@ -49,6 +50,7 @@ class Supervisor:
         application: Supervised | None = None,
         receivers: Supervised | None = None,
         startup_timeout: float | None = None,
+        startup_warning: float | None = None,
         shutdown_timeout: float | None = None,
         level: int = logging.INFO,
     ) -> None:
@@ -63,7 +65,11 @@ class Supervisor:
             self._stages.append([task])
         self._tasks = [task for stage in self._stages for task in stage]
         self._limits = PhaseLimits(
-            progress, self._tasks, startup=startup_timeout, shutdown=shutdown_timeout
+            progress,
+            self._tasks,
+            startup=startup_timeout,
+            startup_warning=startup_warning,
+            shutdown=shutdown_timeout,
         )
 
     async def __aenter__(self) -> None:
