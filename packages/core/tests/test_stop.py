@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from django_asgi_lifespan.adapters import Deadlines, Stop, is_held
-from django_asgi_lifespan.adapters.stop import LAST_WORK
+from django_asgi_lifespan.adapters.limits import LAST_WORK
 from django_asgi_lifespan.supervisor import GRACE
 
 LIMIT = 10.0

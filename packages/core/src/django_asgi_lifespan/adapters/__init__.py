@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     )
     from django_asgi_lifespan.websockets import SERVICE_RESTART
 
+    from .deadlines import Deadlines
+    from .limits import (
+        DEFAULT_LIMIT,
+        DRAIN_SHARE,
+        GRACE,
+        KILL_LIMIT,
+        POLL,
+        QUICK_LIMIT,
+        RELOAD_LIMIT,
+    )
     from .process import (
         SHUTDOWN_FAILURE,
         STARTUP_FAILURE,
@@ -36,53 +46,40 @@ if TYPE_CHECKING:
         watch_supervisor,
     )
     from .reloader import run_with_reloader, stop_in_thread
-    from .stop import (
-        DEFAULT_LIMIT,
-        DRAIN_SHARE,
-        GRACE,
-        KILL_LIMIT,
-        POLL,
-        QUICK_LIMIT,
-        RELOAD_LIMIT,
-        AdaptedLifespan,
-        Deadlines,
-        Server,
-        Stop,
-        hold,
-        is_held,
-    )
+    from .server import AdaptedLifespan, Server, hold, is_held
+    from .stop import Stop
     from .tasks import Call, calls, variables_on_stack
 else:
     _MODULES = {
-        "AdaptedLifespan": ".stop",
+        "AdaptedLifespan": ".server",
         "Application": "django_asgi_lifespan.protocol",
         "Call": ".tasks",
-        "DEFAULT_LIMIT": ".stop",
-        "DRAIN_SHARE": ".stop",
-        "Deadlines": ".stop",
-        "GRACE": ".stop",
-        "KILL_LIMIT": ".stop",
+        "DEFAULT_LIMIT": ".limits",
+        "DRAIN_SHARE": ".limits",
+        "Deadlines": ".deadlines",
+        "GRACE": ".limits",
+        "KILL_LIMIT": ".limits",
         "LifespanDriver": "django_asgi_lifespan.driver",
         "Message": "django_asgi_lifespan.protocol",
-        "POLL": ".stop",
-        "QUICK_LIMIT": ".stop",
-        "RELOAD_LIMIT": ".stop",
+        "POLL": ".limits",
+        "QUICK_LIMIT": ".limits",
+        "RELOAD_LIMIT": ".limits",
         "Receive": "django_asgi_lifespan.protocol",
         "SERVICE_RESTART": "django_asgi_lifespan.websockets",
         "SHUTDOWN_FAILURE": ".process",
         "STARTUP_FAILURE": ".process",
         "Scope": "django_asgi_lifespan.protocol",
         "Send": "django_asgi_lifespan.protocol",
-        "Server": ".stop",
+        "Server": ".server",
         "Stop": ".stop",
         "calls": ".tasks",
         "exit_despite_threads": ".process",
         "get_asgi_application": "django_asgi_lifespan.asgi",
         "handle_os_signals": ".process",
-        "hold": ".stop",
+        "hold": ".server",
         "ignore_os_signals_at_exit": ".process",
         "in_main_thread": ".process",
-        "is_held": ".stop",
+        "is_held": ".server",
         "lifespan_settings": "django_asgi_lifespan.conf",
         "log": "django_asgi_lifespan.last_resort",
         "log_failure": "django_asgi_lifespan.last_resort",

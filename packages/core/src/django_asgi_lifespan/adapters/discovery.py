@@ -12,7 +12,7 @@ from django_asgi_lifespan.conf import lifespan_settings
 
 if TYPE_CHECKING:
     from . import Adapter
-    from .stop import AdaptedLifespan
+    from .server import AdaptedLifespan
 
 __all__ = ("SERVERS", "application_made", "enter_lifespan")
 

@@ -13,7 +13,7 @@ from django_asgi_lifespan.errors import AdapterError, describe
 from . import Adapter
 
 if TYPE_CHECKING:
-    from .stop import AdaptedLifespan
+    from .server import AdaptedLifespan
 
 __all__ = ("load_adapter",)
 

@@ -28,13 +28,13 @@ from django.utils import autoreload
 
 from django_asgi_lifespan.last_resort import log
 
+from .limits import SAME_STOP
 from .process import (
     SHUTDOWN_FAILURE,
     exit_despite_threads,
     ignore_os_signals_at_exit,
     stop_signals,
 )
-from .stop import SAME_STOP
 
 __all__ = ("run_with_reloader", "stop_in_thread")
 

@@ -1,4 +1,4 @@
-"""The stop of a server, the same under every one, and the only time constants of it.
+"""The stop of a server, the same under every one.
 
 Requests have as many seconds as the server's own option gives them. In the last second their
 clients are disconnected and the requests cancelled, while every resource still works.
@@ -9,242 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import signal
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Collection, Generator
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from django_asgi_lifespan.last_resort import log
 
+from .deadlines import Deadlines
+from .limits import DRAIN_SHARE, POLL, SAME_STOP, SAY_AFTER
 from .process import watch_supervisor
+from .server import AdaptedLifespan, Server, hold, is_held
 
-if TYPE_CHECKING:
-    from django_asgi_lifespan.protocol import Receive
-
-__all__ = (
-    "DEFAULT_LIMIT",
-    "DRAIN_SHARE",
-    "GRACE",
-    "KILL_LIMIT",
-    "POLL",
-    "QUICK_LIMIT",
-    "RELOAD_LIMIT",
-    "AdaptedLifespan",
-    "Deadlines",
-    "Server",
-    "Stop",
-    "hold",
-    "is_held",
-)
-
-DEFAULT_LIMIT = 10
-"""Seconds that requests have by default, where the server itself has no limit.
-
-With the 20 that the shutdown has, they are the 30 after which Kubernetes kills by default.
-"""
-
-KILL_LIMIT = 30
-"""Those 30 seconds, where a parent process kills and has no limit by itself."""
-
-QUICK_LIMIT = 3.0
-"""Seconds that requests have where the OS signal asks for a quick stop."""
-
-RELOAD_LIMIT = 1
-"""Seconds that requests have while developing: nobody wants to wait for a stream at a reload."""
-
-GRACE = 1.0
-"""Seconds that requests have to end after they were given up, the last of their limit.
-
-After the first half their tasks are cancelled.
-"""
-
-SAME_STOP = 0.5
-"""Seconds in which further OS signals tell of the same stop, not of more haste.
-
-A program that runs the server sends it SIGTERM at Ctrl+C, while the terminal sends SIGINT.
-"""
-
-DRAIN_SHARE = 0.6
-"""The part that requests get where the parent process kills a worker. The shutdown gets the rest.
-
-Requests that end sooner leave their part to the shutdown.
-"""
-
-LAST_WORK = 1.0
-"""Seconds that a lifespan which is cancelled twice still takes, at most."""
-
-KILL_MARGIN = 0.1
-"""The part of that time, one second at most, that is left for the end of the process itself."""
-
-POLL = 0.05
-"""Seconds between two looks at the requests in flight, while the server stops."""
-
-SAY_AFTER = 0.5
-"""Seconds after which the log tells that the stop waits for requests.
-
-Many end sooner, and a request that was answered just now would look like a leak.
-"""
-
-
-class AdaptedLifespan(Protocol):
-    """One lifespan of the project, as an adapter sees it.
-
-    Attributes:
-        receive: the callable that the server passed with the lifespan scope, or None where no
-            server did, as in ``run_lifespan()``. Do not rely on its type: applications in front
-            wrap it.
-        is_adapted: whether an adapter has returned a context manager for this lifespan.
-        shutdown_failed: whether something could not be closed. An application in front may not
-            tell the server so.
-    """
-
-    receive: Receive | None
-    is_adapted: bool
-    shutdown_failed: bool
-
-    @property
-    def phase(self) -> str:
-        """``"running"`` from the end of the startup until the server begins the shutdown."""
-        ...
-
-    def announce_stopping(self) -> object:
-        """Let the project know that the server has begun to stop. The first call counts."""
-        ...
-
-    def close_websockets(self) -> Coroutine[Any, Any, None]:
-        """Close the open WebSockets with 1012, and wait a second at most for their handlers."""
-        ...
-
-
-class Server(Protocol):
-    """The server of this process, as its stop needs to know it."""
-
-    def is_starting(self) -> bool:
-        """Return whether the startup of the application goes on."""
-        ...
-
-    def interrupt_startup(self) -> None:
-        """Cancel the startup, which closes the resources that are open."""
-        ...
-
-    def stop_listening(self) -> None:
-        """Begin the server's own graceful stop: no new connection is accepted."""
-        ...
-
-    def requests(self) -> Collection[asyncio.Task[Any]]:
-        """Return the tasks of the requests in flight."""
-        ...
-
-    def disconnect(self) -> None:
-        """Cut off the clients, and let the requests in flight learn that they have gone."""
-        ...
-
-    def abandon(self) -> None:
-        """Let the lifespan shut down although the server still waits.
-
-        Requests may be left that cannot be cancelled, or a client that has sent half a request.
-        """
-        ...
-
-
-_held: list[object] = []
-
-
-@contextlib.contextmanager
-def hold(server: object) -> Generator[None]:
-    """Hold *server* for one lifespan, so that an adapter does not find it for a second one."""
-    _held.append(server)
-    try:
-        yield
-    finally:
-        _held.remove(server)
-
-
-def is_held(server: object) -> bool:
-    """Return whether a lifespan holds *server*."""
-    return any(held is server for held in _held)
-
-
-class Deadlines:
-    """When requests are given up, and when nobody waits for them any more, in seconds of a clock.
-
-    A deadline only moves closer.
-
-    Args:
-        limit: seconds that requests have from the begin of the stop on, or None for no limit.
-
-    Attributes:
-        begun_at: when the stop began, or None before.
-        disconnect_at: when the clients of the requests left are disconnected.
-        abandon_at: when the requests left are waited for no more.
-        end_by: when the lifespan has to have ended, because the parent process kills then.
-    """
-
-    def __init__(self, limit: float | None) -> None:
-        self._limit = limit
-        self._kill_after = math.inf
-        self.begun_at: float | None = None
-        self.disconnect_at = math.inf
-        self.abandon_at = math.inf
-        self.end_by = math.inf
-
-    @classmethod
-    def before_kill(cls, seconds: float, *, share: float = DRAIN_SHARE) -> Deadlines:
-        """Return those of a process that its parent kills so many *seconds* after the begin.
-
-        Args:
-            share: the part of them that requests have.
-        """
-        deadlines = cls(seconds * share)
-        deadlines._kill_after = seconds
-        return deadlines
-
-    @property
-    def cancel_at(self) -> float:
-        """When the tasks of the requests left are cancelled."""
-        return (self.disconnect_at + self.abandon_at) / 2
-
-    @property
-    def cut_at(self) -> float:
-        """When a startup or shutdown that goes on is cancelled, so that it ends in time."""
-        return self.end_by - LAST_WORK
-
-    @property
-    def limit(self) -> float | None:
-        """Seconds that requests have, or had, since the begin of the stop, or None without a limit.
-
-        It shrinks with the deadlines.
-        """
-        if self.begun_at is None or self.abandon_at == math.inf:
-            return self._limit
-        return self.abandon_at - self.begun_at
-
-    def begin(self, now: float) -> None:
-        """Begin to count, the first time."""
-        if self.begun_at is None:
-            self.begun_at = now
-            if self._limit is not None:
-                self.shorten(now, self._limit)
-            self.kill(now, self._kill_after)
-
-    def shorten(self, now: float, seconds: float) -> None:
-        """Give requests so many *seconds* from now on, unless they have less.
-
-        Those that get none at all still have the second after they were given up.
-        """
-        grace = min(GRACE, seconds / 2) or GRACE
-        self.disconnect_at = min(self.disconnect_at, now + max(0.0, seconds - grace))
-        self.abandon_at = min(self.abandon_at, now + max(grace, seconds))
-
-    def hurry(self, now: float) -> None:
-        """Give requests up now."""
-        self.shorten(now, 0.0)
-
-    def kill(self, now: float, seconds: float) -> None:
-        """Take note that the parent process kills this one so many *seconds* from now."""
-        self.end_by = min(self.end_by, now + seconds - min(1.0, seconds * KILL_MARGIN))
+__all__ = ("DRAIN_SHARE", "AdaptedLifespan", "Deadlines", "Server", "Stop", "hold", "is_held")
 
 
 class Stop:
