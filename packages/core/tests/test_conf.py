@@ -24,6 +24,7 @@ def test_every_setting_is_optional(settings: Any) -> None:
         "shutdown_timeout": 20.0,
         "autodiscover": True,
         "mirror_state": True,
+        "names": {},
         "adapters": (),
     }
     assert read() == defaults
@@ -39,6 +40,7 @@ def test_every_setting_is_read(settings: Any) -> None:
         "SHUTDOWN_TIMEOUT": None,
         "AUTODISCOVER": False,
         "MIRROR_STATE": False,
+        "NAMES": {"vendor.lifespan.client": "vendor_client"},
         "ADAPTERS": ["one", "two"],
     }
     assert read() == {
@@ -47,6 +49,7 @@ def test_every_setting_is_read(settings: Any) -> None:
         "shutdown_timeout": None,
         "autodiscover": False,
         "mirror_state": False,
+        "names": {"vendor.lifespan.client": "vendor_client"},
         "adapters": ("one", "two"),
     }
 
@@ -63,8 +66,17 @@ def test_every_setting_is_read(settings: Any) -> None:
         ({"STARTUP_WARNING": 0}, "['STARTUP_WARNING'] is 0; it must be a positive number"),
         ({"SHUTDOWN_TIMEOUT": 0}, "['SHUTDOWN_TIMEOUT'] is 0; it must be a positive number"),
         ({"SHUTDOWN_TIMEOUT": float("nan")}, "is nan; it must be a positive number"),
-        ({"AUTODISCOVER": 1}, "['AUTODISCOVER'] is 1; it must be True or False"),
         ({"MIRROR_STATE": None}, "['MIRROR_STATE'] is None; it must be True or False"),
+        ({"AUTODISCOVER": 1}, "['AUTODISCOVER'] is 1; it must be True, False or a list of the la"),
+        ({"AUTODISCOVER": "shop"}, "is 'shop'; it must be True, False or a list of the labels"),
+        ({"AUTODISCOVER": [1]}, "is [1]; it must be True, False or a list of the labels of Django"),
+        (
+            {"NAMES": ["a"]},
+            "['NAMES'] is ['a']; it must be a dictionary such as {'vendor.lifespan.",
+        ),
+        ({"NAMES": {1: "a"}}, "['NAMES'] is {1: 'a'}; it must be a dictionary such as"),
+        ({"NAMES": {"a.b": "x y"}}, "['NAMES'] is {'a.b': 'x y'}; it must be a dictionary such as"),
+        ({"NAMES": {"a.b": 1}}, "['NAMES'] is {'a.b': 1}; it must be a dictionary such as"),
         ({"ADAPTERS": "one"}, "['ADAPTERS'] is 'one'; it must be a list of dotted module names"),
         ({"ADAPTERS": [1]}, "['ADAPTERS'] is [1]; it must be a list of dotted module names"),
     ],

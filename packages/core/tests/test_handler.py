@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.test import AsyncRequestFactory
 
-from django_asgi_lifespan import StartupFailedError, asgi, registry, resource
+from django_asgi_lifespan import StartupFailedError, asgi, autodiscovery, resource
 from django_asgi_lifespan.apps import LifespanConfig
 from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler, LifespanASGIRequest
@@ -111,9 +111,9 @@ async def test_requests_of_a_loop_without_a_lifespan_get_an_empty_state() -> Non
 
 def test_modules_are_discovered_when_the_application_is_made(settings: Any) -> None:
     """Unless the settings forbid it. Also without our Django app in the settings."""
-    with mock.patch.object(registry, "autodiscover_modules") as discovered:
+    with mock.patch.object(autodiscovery, "import_modules") as discovered:
         LifespanASGIHandler()
-        discovered.assert_called_once_with("lifespan")
+        discovered.assert_called_once_with(None)
         settings.ASGI_LIFESPAN = {"AUTODISCOVER": False}
         LifespanASGIHandler()
         discovered.assert_called_once()
@@ -123,7 +123,7 @@ def test_nothing_is_discovered_while_django_is_not_set_up() -> None:
     """The lifespan's start does it then."""
     with (
         mock.patch.object(apps, "ready", new=False),
-        mock.patch.object(registry, "autodiscover_modules") as discovered,
+        mock.patch.object(autodiscovery, "import_modules") as discovered,
     ):
         LifespanASGIHandler()
     discovered.assert_not_called()
@@ -133,9 +133,9 @@ def test_the_django_app_discovers_when_it_is_ready() -> None:
     """As ``manage.py check`` and the shell should see the declared resources."""
     config = apps.get_app_config("django_asgi_lifespan")
     assert isinstance(config, LifespanConfig)
-    with mock.patch.object(registry, "autodiscover_modules") as discovered:
+    with mock.patch.object(autodiscovery, "import_modules") as discovered:
         config.ready()
-    discovered.assert_called_once_with("lifespan")
+    discovered.assert_called_once_with(None)
 
 
 @pytest.mark.parametrize("exception", [ValueError("broken module"), SystemExit(7)])
@@ -145,7 +145,7 @@ async def test_a_module_that_cannot_be_imported_fails_the_startup(
     """With its exception, and the traceback in the log."""
     handler = LifespanASGIHandler()
     with (
-        mock.patch.object(registry, "autodiscover_modules", side_effect=exception),
+        mock.patch.object(autodiscovery, "import_modules", side_effect=exception),
         pytest.raises(StartupFailedError, match=f"{type(exception).__name__}: "),
     ):
         await LifespanDriver(handler).startup()

@@ -30,6 +30,7 @@ from django_asgi_lifespan import (
 )
 from django_asgi_lifespan.asgi import LifespanApplication
 from django_asgi_lifespan.driver import LifespanDriver
+from django_asgi_lifespan.resources import registry
 from testkit.processes import start
 
 LIMIT = 30
@@ -317,8 +318,8 @@ async def test_a_child_that_ends_early_is_reported_as_it_says() -> None:
         (raises, "KeyError: 'DATABASE_URL'"),
         (returns, "the application has no lifespan: pass requests to it as it is"),
     ):
-        api = mounted_application(child, name="api")
+        registry._declared.clear()
+        mounted_application(child, name="api")
         with pytest.raises(StartupFailedError, match=words):
             async with run_lifespan():
                 pass
-        api.overrides.append(None)

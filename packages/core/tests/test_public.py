@@ -226,6 +226,7 @@ def test_what_is_not_used_is_not_loaded() -> None:
     assert {*made} - {*imported} == {
         "django_asgi_lifespan.adapters",
         "django_asgi_lifespan.adapters.discovery",
+        "django_asgi_lifespan.autodiscovery",
     }
 
 

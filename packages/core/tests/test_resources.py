@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable
+import itertools
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +14,6 @@ import pytest
 from typing_extensions import Self
 
 from django_asgi_lifespan import (
-    Resource,
     ResourceDeclarationError,
     ShutdownFailedError,
     StartupFailedError,
@@ -74,6 +75,33 @@ async def managed() -> AsyncIterator[str]:
     yield "managed"
 
 
+class CallableObject:
+    """An object whose call makes an async generator."""
+
+    async def __call__(self) -> AsyncIterator[int]:
+        yield 1
+
+
+class ThreadNames:
+    """An iterable whose iterator is no generator."""
+
+    def __iter__(self) -> Iterator[str]:
+        return filter(None, self._names())
+
+    def _names(self) -> Iterator[str]:
+        yield threading.current_thread().name
+
+
+def traced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap, as many decorators do: the result does not show that it is a generator function."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Any:
+        return function(*args)
+
+    return wrapper
+
+
 @pytest.mark.parametrize(
     ("factory", "kind"),
     [
@@ -83,7 +111,14 @@ async def managed() -> AsyncIterator[str]:
         (lambda: Pool(), Pool),  # noqa: PLW0108 - the test is about a lambda
         (functools.partial(Pool), Pool),
         (functools.partial(values), int),
+        (lambda: values(), int),  # noqa: PLW0108
+        (lambda: managed(), str),  # noqa: PLW0108
+        (traced(values), int),
+        (traced(managed), str),
+        (functools.partial(traced(values)), int),
+        (CallableObject(), int),
     ],
+    ids=itertools.count(),
 )
 async def test_every_async_kind_of_factory_works(factory: Callable[[], Any], kind: type) -> None:
     """Generator functions, functions that return a context manager, classes that are one."""
@@ -92,27 +127,38 @@ async def test_every_async_kind_of_factory_works(factory: Callable[[], Any], kin
         assert isinstance(declared.get(), kind)
 
 
+def plain_values() -> Iterator[str]:
+    """Yield the name of the thread, as the simplest synchronous resource does."""
+    yield threading.current_thread().name
+
+
+@pytest.mark.real_clock
+@pytest.mark.parametrize(
+    "factory",
+    [
+        plain_values,
+        functools.partial(plain_values),
+        lambda: plain_values(),  # noqa: PLW0108
+        traced(plain_values),
+        lambda: iter(ThreadNames()),
+    ],
+    ids=itertools.count(),
+)
+async def test_every_plain_kind_of_generator_works_in_a_thread(
+    factory: Callable[[], Any],
+) -> None:
+    """However deep it lies below lambdas and decorators."""
+    declared = resource(factory, name="declared")
+    async with LifespanDriver(LifespanASGIHandler()):
+        assert declared.get() == "declared"
+
+
 async def test_requirements_can_be_named_by_resource_or_by_name() -> None:
     """Both mean the same."""
     first = resource(values, name="first")
     second = resource(values, name="second", requires=["first"])
     third = resource(values, name="third", requires=[first, second])
     assert registry.resolve() == {first: (), second: (first,), third: (first, second)}
-
-
-async def test_a_module_that_is_executed_again_replaces_its_resources() -> None:
-    """As happens when an import failed in the middle and is tried again."""
-
-    def execute() -> Resource[int]:
-        @resource
-        async def again() -> AsyncIterator[int]:
-            yield 1
-
-        return again
-
-    execute()
-    newer = execute()
-    assert registry.resolve() == {newer: ()}
 
 
 # Wrong declarations
@@ -135,12 +181,20 @@ async def _with_keyword(*, pool: Pool) -> AsyncIterator[Pool]:
     [
         (Pool(), {}, "is an instance", "pass a function that makes it"),
         (_coroutine, {}, "_coroutine is a coroutine function without 'yield'", "Yield the value"),
-        (_with_keyword, {}, "_with_keyword takes the parameters 'pool'", "requires=["),
+        (_with_keyword, {}, "_with_keyword takes the parameter 'pool'", "requires=["),
         (_with_two, {}, "_with_two takes the parameters 'app', 'pool'", "requires=["),
         (lambda: Pool(), {}, "needs a name", "name='...'"),  # noqa: PLW0108
         (functools.partial(Pool), {}, "needs a name", "name='...'"),
         (values, {"name": "two words"}, "not 'two words'", "name='...'"),
         (values, {"name": ""}, "not ''", "name='...'"),
+        (values, {"name": 5}, "not 5", "name='...'"),
+        (values, {"requires": "client"}, "of values is a string", "a list: requires=['client']"),
+        (values, {"requires": None}, "requires of values is None", "must be a list of resources"),
+        (values, {"requires": 5}, "requires of values is 5", "must be a list of resources"),
+        (values, {"require": []}, "no option 'require'", "Did you mean 'requires'?"),
+        (values, {"timeout": 5}, "no option 'timeout'", "The options are name, requires, "),
+        (values, {"x": 5, "name": "y"}, "no option 'x'. The options", "requires"),
+        ("client", {}, "called with the string 'client'", "@resource(name='client')"),
         (values, {"requires": [Pool]}, "values requires <class", "neither a resource nor the name"),
         (values, {"startup_timeout": 0}, "startup_timeout of values is 0", "a positive number"),
         (values, {"shutdown_timeout": "5"}, "_timeout of values is '5'", "a positive number"),
@@ -155,6 +209,16 @@ def test_a_wrong_declaration_names_the_culprit_and_the_remedy(
     assert culprit in str(error.value)
     assert remedy in str(error.value)
     assert not registry.names()
+
+
+def test_a_single_requirement_is_no_list_of_requirements() -> None:
+    """The message has the line to write."""
+    client = resource(values, name="client")
+    with pytest.raises(ResourceDeclarationError) as error:
+        resource(values, name="catalogue", requires=client)  # type: ignore[call-overload]
+    assert str(error.value) == (
+        "requires of catalogue is a resource and must be a list: requires=[client]."
+    )
 
 
 def test_a_resource_is_not_declared_twice() -> None:
@@ -223,21 +287,6 @@ async def test_a_circle_names_the_culprits_and_the_remedy() -> None:
     assert circle[0] == circle[-1]
     assert "".join(circle[:-1]) in ("abc", "bca", "cab")
     assert "Remove one of these requirements" in str(error.value)
-    assert not opened
-
-
-async def test_two_resources_of_one_name_are_both_named() -> None:
-    """The startup fails, says how to rename one, and opens nothing."""
-    opened: list[str] = []
-    _one_opens(opened)
-    resource(values, name="pool")
-    resource(managed, name="pool")
-    with pytest.raises(StartupFailedError) as error:
-        await start()
-    assert str(error.value) == (
-        f"Two resources are named 'pool': {__name__}.values and {__name__}.managed. Rename one, "
-        f"or give it @resource(name='...')."
-    )
     assert not opened
 
 

@@ -15,7 +15,6 @@ import pytest
 
 from django_asgi_lifespan import (
     Resource,
-    ResourceUnavailableError,
     ShutdownFailedError,
     StartupFailedError,
     get_state,
@@ -23,6 +22,7 @@ from django_asgi_lifespan import (
     run_lifespan,
     run_lifespan_sync,
 )
+from django_asgi_lifespan.resources import registry
 from django_asgi_lifespan.testing import LifespanAwareAsyncClient
 
 DEADLINE = 60
@@ -72,7 +72,7 @@ async def test_failures_are_raised_in_async_code(journal: Journal) -> None:
     with pytest.raises(StartupFailedError, match="no entry"):
         async with run_lifespan():
             pass
-    declare(journal, leave=False).overrides.append("unused")
+    registry._declared.clear()
     resource(_fails_to_close, name="b")
     with pytest.raises(ShutdownFailedError, match="no exit"):
         async with run_lifespan():
@@ -240,35 +240,6 @@ def test_it_runs_in_commands_and_scripts(tmp_path: Path, arguments: list[str], l
         check=False,
     )
     assert done.stdout.splitlines() == ["opens", line, "closes"], done.stderr
-
-
-# Standing in for a resource
-
-
-async def test_an_overridden_resource_is_not_started(journal: Journal) -> None:
-    """``.get()``, the state and those that require it have the other value."""
-    a = declare(journal)
-
-    @resource(requires=[a])
-    async def b() -> AsyncIterator[str]:
-        yield f"b with {a.get()}"
-
-    with a.override("stand-in"):
-        async with run_lifespan() as state:
-            assert state == {"a": "stand-in", "b": "b with stand-in"}
-            assert a.get() == "stand-in"
-    assert not journal
-
-
-def test_overrides_nest_and_end() -> None:
-    """In all threads, and without any lifespan."""
-    a = declare([])
-    with a.override("outer"):
-        with a.override("inner"):
-            assert a.get() == "inner"
-        assert a.get() == "outer"
-    with pytest.raises(ResourceUnavailableError):
-        a.get()
 
 
 def test_the_test_client_has_an_empty_state_without_a_lifespan() -> None:

@@ -202,7 +202,7 @@ async def test_a_failure_is_reported_as_that_of_an_async_one(exception: BaseExce
         StartupFailedError, match=f"opens_not failed to start: {type(exception).__name__}"
     ):
         await driver().startup()
-    opens_not.overrides.append(None)
+    opens_not.overrides = (None,)
 
     @resource
     def closes_not() -> Iterator[None]:

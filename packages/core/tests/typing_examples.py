@@ -8,7 +8,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 import httpx
+from starlette.applications import Starlette
 from typing_extensions import Self, assert_type
 
 from django_asgi_lifespan import (
@@ -75,6 +77,30 @@ async def lifespan(app: object) -> AsyncGenerator[dict[str, int]]:
     yield {"one": 1}
 
 
+@resource
+@asynccontextmanager
+async def annotated(web: Starlette) -> AsyncGenerator[dict[str, int]]:
+    """Above one whose parameter has the type of an application."""
+    yield {"two": 2}
+
+
+@resource(name="third")
+@asynccontextmanager
+async def named(application: Any) -> AsyncGenerator[dict[str, int]]:
+    """With an option."""
+    yield {"three": 3}
+
+
+async def make_pool(alias: str) -> AsyncIterator[str]:
+    """Yield, with a parameter that a lambda gives."""
+    yield alias
+
+
+def make_lock(alias: str) -> Iterator[bytes]:
+    """Yield, as a plain generator function."""
+    yield alias.encode()
+
+
 async def child(scope: Any, receive: Any, send: Any) -> None:
     """Another ASGI application."""
 
@@ -84,6 +110,10 @@ file = resource(lambda: Path("words.txt").open(encoding="utf-8"), name="file")  
 mounted = mounted_application(child, name="mounted", requires=[pool])
 named_pool = resource(name="named_pool")(Pool)
 client = resource(lambda: httpx.AsyncClient(timeout=5), name="client")
+
+replica = resource(lambda: make_pool("replica"), name="replica")
+file_lock = resource(lambda: make_lock("file"), name="file_lock")
+database = resource(lambda: aiosqlite.connect(":memory:"), name="database")
 
 assert_type(http_client, Resource[httpx.AsyncClient])
 assert_type(http_client.get(), httpx.AsyncClient)
@@ -95,6 +125,11 @@ assert_type(client.get(), httpx.AsyncClient)
 assert_type(model.get(), bytes)
 assert_type(lock.get(), str)
 assert_type(lifespan.get(), dict[str, int])
+assert_type(annotated.get(), dict[str, int])
+assert_type(named.get(), dict[str, int])
+assert_type(replica.get(), str)
+assert_type(file_lock.get(), bytes)
+assert_type(database.get(), aiosqlite.Connection)
 assert_type(file.get(), TextIOWrapper)
 assert_type(mounted.get(), Application)
 assert_type(get_state(), dict[str, Any])
@@ -114,10 +149,17 @@ async def use() -> int:
 assert_type(running.run(use()), int)
 resources: list[Resource[object]] = [http_client, prices, pool]  # covariant
 
-resource(Pool())  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+resource(aiosqlite.connect)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+resource(Pool())  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 @resource  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue, reportUntypedFunctionDecorator]
 async def not_a_generator() -> int:
     """A coroutine function."""
     return 1
+
+
+@resource  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue, reportUntypedFunctionDecorator]
+async def with_another_parameter(url: str) -> AsyncIterator[str]:
+    """Above a function whose parameter is not the application."""
+    yield url

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from .errors import did_you_mean
 
 __all__ = ("LifespanSettings", "lifespan_settings")
 
@@ -19,8 +20,10 @@ class LifespanSettings:
         startup_timeout: seconds for the whole startup, or None for no limit.
         startup_warning: seconds after which the log names what a startup waits for, or None.
         shutdown_timeout: seconds for the whole shutdown, or None for no limit.
-        autodiscover: whether the ``lifespan`` module of every installed Django app is imported.
         mirror_state: whether the server's dictionary gets the content of our state.
+        autodiscover: whether the ``lifespan`` module of every installed Django app is imported, or
+            the labels of the Django apps whose modules are.
+        names: other names for resources, by the address of their declaration.
         adapters: dotted names of further server adapters, or None to use no adapter at all, not
             even an installed one.
     """
@@ -30,6 +33,7 @@ class LifespanSettings:
         "adapters",
         "autodiscover",
         "mirror_state",
+        "names",
         "shutdown_timeout",
         "startup_timeout",
         "startup_warning",
@@ -41,8 +45,9 @@ class LifespanSettings:
         startup_timeout: float | None = None,
         startup_warning: float | None = 5.0,
         shutdown_timeout: float | None = 20.0,
-        autodiscover: bool = True,
         mirror_state: bool = True,
+        autodiscover: bool | tuple[str, ...] = True,
+        names: dict[str, str] | None = None,
         adapters: tuple[str, ...] | None = (),
     ) -> None:
         self.startup_timeout = startup_timeout
@@ -50,6 +55,7 @@ class LifespanSettings:
         self.shutdown_timeout = shutdown_timeout
         self.autodiscover = autodiscover
         self.mirror_state = mirror_state
+        self.names = names or {}
         self.adapters = adapters
 
 
@@ -72,21 +78,49 @@ def _flag(value: object) -> bool:
     return value
 
 
+def _autodiscover(value: object) -> bool | tuple[str, ...]:
+    if isinstance(value, bool):
+        return value
+    labels = _strings(value)
+    if labels is None:
+        raise ValueError("True, False or a list of the labels of Django apps")
+    return labels
+
+
+def _other_names(value: object) -> dict[str, str]:
+    if isinstance(value, dict):
+        names = cast("dict[object, object]", value)
+        if all(isinstance(key, str) for key in names) and all(
+            isinstance(name, str) and name.isidentifier() for name in names.values()
+        ):
+            return cast("dict[str, str]", names)
+    raise ValueError("a dictionary such as {'vendor.lifespan.client': 'vendor_client'}")
+
+
+def _strings(value: object) -> tuple[str, ...] | None:
+    """Return *value* if it is a list or a tuple of strings."""
+    strings = cast("tuple[object, ...]", value if isinstance(value, (list, tuple)) else (None,))
+    if not all(isinstance(each, str) for each in strings):
+        return None
+    return cast("tuple[str, ...]", tuple(strings))
+
+
 def _names(value: object) -> tuple[str, ...] | None:
     if value is None:
         return None
-    names = cast("tuple[object, ...]", value if isinstance(value, (list, tuple)) else (None,))
-    if not all(isinstance(name, str) for name in names):
+    names = _strings(value)
+    if names is None:
         raise ValueError("a list of dotted module names, or None for no adapter at all")
-    return cast("tuple[str, ...]", tuple(names))
+    return names
 
 
 _READERS: dict[str, Callable[[object], Any]] = {
     "STARTUP_TIMEOUT": timeout,
     "STARTUP_WARNING": timeout,
     "SHUTDOWN_TIMEOUT": timeout,
-    "AUTODISCOVER": _flag,
     "MIRROR_STATE": _flag,
+    "AUTODISCOVER": _autodiscover,
+    "NAMES": _other_names,
     "ADAPTERS": _names,
 }
 
@@ -107,10 +141,9 @@ def lifespan_settings() -> LifespanSettings:
     for key, value in given.items():
         reader = _READERS.get(key)
         if reader is None:
-            close = difflib.get_close_matches(str(key), _READERS, n=1)
-            hint = f"Did you mean {close[0]!r}? " if close else ""
             raise ImproperlyConfigured(
-                f"ASGI_LIFESPAN has no key {key!r}. {hint}The keys are {', '.join(_READERS)}."
+                f"ASGI_LIFESPAN has no key {key!r}. {did_you_mean(key, _READERS)}The keys are "
+                f"{', '.join(_READERS)}."
             )
         try:
             values[key.lower()] = reader(value)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from .conf import timeout
 from .errors import ResourceDeclarationError
@@ -18,6 +17,9 @@ from .factories import (
     validate,
 )
 from .lifespans import current_view, lifespans
+
+if TYPE_CHECKING:
+    from .overriding import Override
 
 __all__ = ("Resource",)
 
@@ -33,10 +35,16 @@ class Resource(Generic[T_co]):
     Attributes:
         factory: the function or class that it was made from.
         name: its key in the state, unique in the project.
+        declared_name: the same, unless the settings have another name for it.
         requires: the resources, or names of resources, that start before it and stop after it.
         startup_timeout, shutdown_timeout: its limits in seconds. None sets no limit of its own.
         merged: whether a mapping that it yields goes into the state key by key.
+        overrides: the value that stands in for it, if any.
+        replacement: the resource that is opened in its place, if any.
     """
+
+    overrides: Sequence[Any] = ()
+    replacement: Resource[Any] | None = None
 
     def __init__(
         self,
@@ -48,14 +56,14 @@ class Resource(Generic[T_co]):
         shutdown_timeout: float | None = None,
     ) -> None:
         self.factory = factory
+        validate(factory)
         self.name: str = name if name is not None else getattr(factory, "__name__", "")
-        self.requires = tuple(requires)
+        self.requires = self._read_requires(requires)
         self.startup_timeout = startup_timeout
         self.shutdown_timeout = shutdown_timeout
-        self.overrides: list[Any] = []
         self._is_async_generator = is_async_generator_function(factory)
-        validate(factory)
         self._validate_options()
+        self.declared_name = self.name
         self._takes_application = takes_application(factory)
         self.merged = self._takes_application
 
@@ -100,20 +108,26 @@ class Resource(Generic[T_co]):
         value = (_look_up or _load_lookup())(self)
         return value
 
-    @contextlib.contextmanager
-    def override(self, value: Any) -> Generator[None]:
-        """Have ``get()`` return *value* everywhere in the process, for tests. Blocks may nest.
+    @overload
+    def override(self, value: Any) -> Override: ...
+    @overload
+    def override(self, *, factory: Callable[..., Any]) -> Override: ...
+    def override(self, value: Any = ..., *, factory: Callable[..., Any] | None = None) -> Override:
+        """Stand in for the resource in tests: ``with`` a block, or above a function or test class.
 
-        A lifespan that starts inside does not open the resource, and has *value* in its state.
+        With a value, ``get()`` returns it everywhere in the process, and a lifespan that starts
+        meanwhile does not open the resource, and has the value in its state. With
+        ``factory=``, a lifespan that starts meanwhile opens that function in place of the
+        resource's own. Blocks may nest.
         """
-        self.overrides.append(value)
-        try:
-            yield
-        finally:
-            self.overrides.pop()
+        from .overriding import Override
+
+        return Override(self, value, factory)
 
     def open(self) -> AsyncGenerator[T_co]:
         """Return a new generator that opens the resource, yields once, and closes it."""
+        if self.replacement is not None:
+            return self.replacement.open()
         make: Any = self.factory
         if self._takes_application:
             view = current_view.get()
@@ -124,8 +138,22 @@ class Resource(Generic[T_co]):
         async with make_manager(self.factory, make, self.name) as value:
             yield value
 
+    def _read_requires(self, requires: object) -> tuple[Resource[Any] | str, ...]:
+        if isinstance(requires, (Resource, str)):
+            name = repr(requires) if isinstance(requires, str) else requires.name
+            kind = "a string" if isinstance(requires, str) else "a resource"
+            raise ResourceDeclarationError(
+                f"requires of {self.name} is {kind} and must be a list: requires=[{name}]."
+            )
+        if not isinstance(requires, Iterable):
+            raise ResourceDeclarationError(
+                f"requires of {self.name} is {requires!r} and must be a list of resources, or of "
+                f"names of resources."
+            )
+        return tuple(cast("Iterable[Resource[Any] | str]", requires))
+
     def _validate_options(self) -> None:
-        if not self.name.isidentifier():
+        if not isinstance(cast("object", self.name), str) or not self.name.isidentifier():
             raise ResourceDeclarationError(
                 f"{self.origin} needs a name that is a Python identifier, not {self.name!r}: "
                 f"resource(..., name='...')."

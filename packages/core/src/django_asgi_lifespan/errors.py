@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 from django.core.exceptions import ImproperlyConfigured
@@ -111,3 +112,9 @@ def shorten(items: Sequence[str], *, remedy: str = "") -> Sequence[str]:
     """Return *items*, or of many the first ones, and how many there are besides."""
     more = len(items) - _SHOWN
     return [*items[:_SHOWN], f"and {more:,} more{remedy}"] if more > 0 else items
+
+
+def did_you_mean(wrong: object, known: Iterable[str]) -> str:
+    """Return a question that names the one of *known* that is like *wrong*, or an empty string."""
+    close = difflib.get_close_matches(str(wrong), known, n=1)
+    return f"Did you mean {close[0]!r}? " if close else ""

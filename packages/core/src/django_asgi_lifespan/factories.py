@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable
+import re
+import sys
+import typing
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, cast
 
 from .errors import ResourceDeclarationError
 
 __all__ = ("is_async_generator_function", "make_manager", "origin", "takes_application", "validate")
+
+_APPLICATION_TYPE = re.compile(r"\b(\w*App|\w*Application|ASGIHandler|FastAPI|Starlette)\b")
 
 
 def origin(factory: Any) -> str:
@@ -25,6 +30,11 @@ def validate(factory: object) -> None:
     Raises:
         ResourceDeclarationError: it is an instance, or a function that nothing would close.
     """
+    if isinstance(factory, str):
+        raise ResourceDeclarationError(
+            f"resource() was called with the string {factory!r}, and takes a function. To name a "
+            f"resource, write '@resource(name={factory!r})' above its function."
+        )
     kind = type(factory)
     is_manager = _is_async_manager(kind) or _is_manager(kind)  # which may be callable as well
     if is_manager or not callable(factory):
@@ -51,14 +61,47 @@ def takes_application(factory: Callable[..., Any]) -> bool:
     if not required:
         return False
     first, *more = required
-    if first.kind is first.KEYWORD_ONLY or more:
-        names = ", ".join(repr(parameter.name) for parameter in required)
-        raise ResourceDeclarationError(
-            f"{origin(factory)} takes the parameters {names}, and the lifespan has nothing to pass "
-            f"but the application, as the only one. Call .get() on the resources that it needs, "
-            f"and name them in requires=[...]."
+    if not more and first.kind is not first.KEYWORD_ONLY and _means_application(factory, first):
+        return True
+    names = ", ".join(repr(parameter.name) for parameter in required)
+    if first.name == "self":
+        remedy = (
+            "It is a method, and there is no object to call it on. Declare a function of a module."
         )
-    return True
+    else:
+        remedy = (
+            "To use other resources, call .get() on them, and name them in requires=[...]. "
+            "To pass arguments, write a function: resource(lambda: "
+            f"{getattr(factory, '__name__', 'function')}(...), name='...')."
+        )
+    raise ResourceDeclarationError(
+        f"{origin(factory)} takes the parameter{'s' if more else ''} {names}, and the lifespan has "
+        f"nothing to pass but the application, as the only one, named 'app' or 'application' or "
+        f"annotated as an ASGI application. {remedy}"
+    )
+
+
+def _means_application(factory: Any, parameter: inspect.Parameter) -> bool:
+    """Return whether *parameter* is meant to get an ASGI application, by name or annotation."""
+    if parameter.name in ("app", "application"):
+        return True
+    annotation = parameter.annotation
+    if isinstance(annotation, str):
+        annotation = getattr(sys.modules.get(factory.__module__), annotation, annotation)
+    if isinstance(annotation, str):  # it names a type that only type checkers import, or several
+        return _APPLICATION_TYPE.search(annotation) is not None
+    return _is_application_type(annotation)
+
+
+def _is_application_type(annotation: object) -> bool:
+    """Return whether *annotation* is a type of callables that take scope, receive and send."""
+    arguments = typing.get_args(annotation)
+    if arguments and isinstance(arguments[0], list):  # Callable[[...], ...]
+        return len(cast("list[object]", arguments[0])) == 3
+    if arguments:
+        return any(map(_is_application_type, arguments))
+    code: object = getattr(getattr(annotation, "__call__", None), "__code__", None)  # noqa: B004 - a type
+    return isinstance(code, CodeType) and code.co_varnames[1:4] == ("scope", "receive", "send")
 
 
 def is_async_generator_function(factory: Any) -> bool:
@@ -90,6 +133,12 @@ def make_manager(
         return cast("AbstractAsyncContextManager[Any, bool | None]", manager)
     if _is_manager(type(manager)):
         return InThread(lambda: cast("Any", manager), name)
+    # Below a lambda or a decorator, the function does not show that it is a generator function.
+    generator: Any = manager
+    if isinstance(manager, AsyncIterator):
+        return contextlib.asynccontextmanager(lambda: generator)()
+    if isinstance(manager, Iterator):
+        return InThread(contextlib.contextmanager(lambda: generator), name)
     if inspect.iscoroutine(manager):
         manager.close()
     raise ResourceDeclarationError(
@@ -105,7 +154,7 @@ def _required_parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]
         if code.co_argcount + code.co_kwonlyargcount == 0:
             return []
     try:
-        parameters = inspect.signature(factory).parameters.values()
+        parameters = _signature(factory).parameters.values()
     except ValueError:  # some callables written in C have no signature
         return []
     return [
@@ -114,6 +163,14 @@ def _required_parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]
         if parameter.default is parameter.empty
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
+
+
+def _signature(factory: Callable[..., Any]) -> inspect.Signature:
+    if sys.version_info >= (3, 14):  # annotations may name types that only type checkers import
+        from annotationlib import Format
+
+        return inspect.signature(factory, annotation_format=Format.STRING)
+    return inspect.signature(factory)
 
 
 def _is_async_manager(kind: type[Any]) -> bool:

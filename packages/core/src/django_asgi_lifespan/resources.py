@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, overload
 
 from .declaration import Resource
+from .errors import ResourceDeclarationError, did_you_mean
 from .registry import discover, registry
 
 if TYPE_CHECKING:
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
         startup_timeout: float | None
         shutdown_timeout: float | None
 
+    T_co = TypeVar("T_co", covariant=True)
+    ApplicationT = TypeVar("ApplicationT", bound=Callable[[Any, Any, Any], Awaitable[None]])
+
+    class _TakesApp(Protocol[T_co]):
+        def __call__(self, app: Any) -> AbstractAsyncContextManager[T_co, bool | None]: ...
+
+    class _TakesApplication(Protocol[T_co]):
+        def __call__(self, application: Any) -> AbstractAsyncContextManager[T_co, bool | None]: ...
+
     class _Decorator(Protocol):
         """The result of ``@resource(...)`` with options."""
 
@@ -43,8 +54,14 @@ if TYPE_CHECKING:
         @overload
         def __call__(self, factory: Callable[[], Iterator[T]], /) -> Resource[T]: ...
         @overload
+        def __call__(self, factory: _TakesApp[T], /) -> Resource[T]: ...
+        @overload
+        def __call__(self, factory: _TakesApplication[T], /) -> Resource[T]: ...
+        @overload
         def __call__(
-            self, factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]], /
+            self,
+            factory: Callable[[ApplicationT], AbstractAsyncContextManager[T, bool | None]],
+            /,
         ) -> Resource[T]: ...
 
 
@@ -76,7 +93,19 @@ if TYPE_CHECKING:  # a block of their own, or mypy misses their implementation
     ) -> Resource[T]: ...
     @overload
     def resource(
-        factory: Callable[[Any], AbstractAsyncContextManager[T, bool | None]],
+        factory: _TakesApp[T],
+        /,
+        **options: Unpack[ResourceOptions],
+    ) -> Resource[T]: ...
+    @overload
+    def resource(
+        factory: _TakesApplication[T],
+        /,
+        **options: Unpack[ResourceOptions],
+    ) -> Resource[T]: ...
+    @overload
+    def resource(
+        factory: Callable[[ApplicationT], AbstractAsyncContextManager[T, bool | None]],
         /,
         **options: Unpack[ResourceOptions],
     ) -> Resource[T]: ...
@@ -92,6 +121,7 @@ def resource(
     requires: Iterable[Resource[Any] | str] = (),
     startup_timeout: float | None = None,
     shutdown_timeout: float | None = None,
+    **unknown: object,
 ) -> Any:
     """Declare a resource: opened once per worker before the first request, closed after the last.
 
@@ -116,6 +146,8 @@ def resource(
     Raises:
         ResourceDeclarationError: for a declaration that cannot work.
     """
+    if unknown:
+        raise ResourceDeclarationError(_explain_unknown(*unknown))
 
     def declare(factory: Any) -> Resource[Any]:
         declared: Resource[Any] = Resource(
@@ -129,3 +161,16 @@ def resource(
         return declared
 
     return declare if factory is None else declare(factory)
+
+
+_signature = inspect.signature(resource)
+_parameters = [*_signature.parameters.values()][:-1]  # unknown options are taken to be refused
+vars(resource)["__signature__"] = _signature.replace(parameters=_parameters)
+
+
+def _explain_unknown(option: str, *_: str) -> str:
+    options = [parameter.name for parameter in _parameters[1:]]
+    return (
+        f"@resource has no option {option!r}. {did_you_mean(option, options)}The options are "
+        f"{', '.join(options)}."
+    )

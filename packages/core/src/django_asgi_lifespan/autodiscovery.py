@@ -1,0 +1,61 @@
+"""The import of the ``lifespan`` modules of the installed Django apps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from types import ModuleType
+from typing import cast
+
+from django.apps import AppConfig, apps
+from django.utils.module_loading import module_has_submodule
+
+from .errors import ResourceDeclarationError, describe, did_you_mean, shorten
+
+__all__ = ("import_modules",)
+
+
+def import_modules(labels: Iterable[str] | None) -> None:
+    """Import the ``lifespan`` modules of the Django apps with these *labels*, or of all.
+
+    Raises:
+        ResourceDeclarationError: there is no such Django app, or a module cannot be imported.
+    """
+    configs = apps.get_app_configs() if labels is None else [*map(_find, labels)]
+    for config in configs:
+        try:
+            import_module(f"{config.name}.lifespan")
+        except ResourceDeclarationError:
+            raise
+        except Exception as error:
+            if _has_lifespan(config):
+                raise ResourceDeclarationError(_explain(config, error)) from error
+
+
+def _find(label: str) -> AppConfig:
+    try:
+        return apps.get_app_config(label)
+    except LookupError:
+        labels = sorted(config.label for config in apps.get_app_configs())
+        raise ResourceDeclarationError(
+            f"ASGI_LIFESPAN['AUTODISCOVER'] names {label!r}, and no installed Django app has this "
+            f"label. {did_you_mean(label, labels)}Installed are: {', '.join(shorten(labels))}."
+        ) from None
+
+
+def _has_lifespan(config: AppConfig) -> bool:
+    return module_has_submodule(cast("ModuleType", config.module), "lifespan")
+
+
+def _explain(failed: AppConfig, error: Exception) -> str:
+    others = [
+        config.label
+        for config in apps.get_app_configs()
+        if config is not failed and _has_lifespan(config)
+    ]
+    return (
+        f"{failed.name}.lifespan cannot be imported: {describe(error)}. It is imported because "
+        f"resources are looked for in the module 'lifespan' of every installed Django app. If this "
+        f"one is about something else, name the Django apps that declare resources: "
+        f"ASGI_LIFESPAN = {{'AUTODISCOVER': {others}}}."
+    )
