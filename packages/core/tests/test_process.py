@@ -17,11 +17,13 @@ import pytest
 
 from django_asgi_lifespan.adapters import (
     STARTUP_FAILURE,
+    call_handlers_in_thread,
     exit_despite_threads,
     handle_os_signals,
     in_main_thread,
     reloader,
     stop_signals,
+    take_handlers_back,
     watch_supervisor,
 )
 
@@ -232,6 +234,30 @@ def test_another_thread_than_the_main_one_handles_no_os_signals() -> None:
     thread.join()
     assert found == [False, before]
     assert in_main_thread()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, nothing changes")
+def test_a_thread_calls_handlers() -> None:
+    """One after the other, and the main thread again after a fork."""
+    threads: queue.SimpleQueue[str] = queue.SimpleQueue()
+    numbers = (signal.SIGUSR1, signal.SIGUSR2)
+
+    def handle(number: int, frame: object) -> None:
+        threads.put(threading.current_thread().name)
+
+    with handle_os_signals(numbers[:1], handle), handle_os_signals([signal.SIGWINCH], handle):
+        call_handlers_in_thread(numbers)  # nothing handles the second one
+        call_handlers_in_thread(numbers)
+        signal.raise_signal(signal.SIGUSR1)
+        assert threads.get(timeout=DEADLINE) == "OS signals"
+        signal.raise_signal(signal.SIGWINCH)  # another one, which the main thread handles
+        assert threads.get(timeout=DEADLINE) == "MainThread"
+        signal.raise_signal(signal.SIGUSR1)
+        assert threads.get(timeout=DEADLINE) == "OS signals"
+        take_handlers_back()
+        signal.raise_signal(signal.SIGUSR1)
+        assert threads.get(timeout=DEADLINE) == "MainThread"
+    assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")

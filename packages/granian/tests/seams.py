@@ -21,6 +21,10 @@ SEAMS = [
     ),
     ("granian/server/common.py:60", "if not self.interrupt_by_parent:"),
     ("granian/server/common.py:544", "self.main_loop_interrupt.wait()"),
+    (
+        "granian/server/common.py AbstractServer",
+        "def _respawn_workers(self, workers, spawn_target, target_loader, delay: float = 0):",
+    ),
     ("granian/server/common.py:553", "if any(cycle - self.respawned_wrks.get(idx, 0) <= 5.5"),
     ("granian/server/common.py:549", "if not self.respawn_failed_workers:"),
     ("granian/_signals.py set_main_signals", "signal.signal(sig, interrupt_handler)"),

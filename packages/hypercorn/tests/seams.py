@@ -7,6 +7,7 @@ SEAMS = [
     ("hypercorn/run.py:74 run", "signal.signal(signal.SIGINT, signal.SIG_IGN)"),
     ("hypercorn/run.py run", 'get_context("spawn")'),
     ("hypercorn/run.py run", "worker_func(config, sockets)"),
+    ("hypercorn/run.py run", "wait(process.sentinel for process in processes)"),
     ("hypercorn/run.py:98 run", "exitcode = _join_exited(processes)"),
     ("hypercorn/run.py:104 run", "process.terminate()"),
     ("hypercorn/run.py:106 run", "_join_exited(processes) if exitcode != 0 else exitcode"),

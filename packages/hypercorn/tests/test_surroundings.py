@@ -188,6 +188,23 @@ def test_ctrl_c_interrupts_a_startup_behind_another_application(serve: Run, fron
         assert "Traceback" not in server.output()
 
 
+@pytest.mark.parametrize("stop", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_twin_hears_os_signals_beside_an_older_thread(
+    serve: Run, tmp_path: Path, stop: str
+) -> None:
+    """The system may give them to that one, which ends no wait of the main thread."""
+    agent = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()"
+    (tmp_path / "sitecustomize.py").write_text(agent)
+    with serve("from project.asgi import application", module=TWIN) as server:
+        server.wait_until_serving()
+        server.stop(stop)
+        if stop == "SIGHUP":
+            server.wait_for("search open", times=2)
+            server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert server.lifespans() == [[*STARTED, *STOPPED]] * (2 if stop == "SIGHUP" else 1)
+
+
 def test_startup_that_is_tried_again_by_the_application_in_front(serve: Run) -> None:
     """A failed first attempt neither ends hypercorn nor takes the stop away."""
     text = PARENT.replace("{manager}", "contextlib.AsyncExitStack()").replace(

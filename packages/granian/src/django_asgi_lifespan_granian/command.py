@@ -6,11 +6,9 @@ import copyreg
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from multiprocessing.context import SpawnProcess
 from multiprocessing.process import BaseProcess
-from types import FrameType
 from typing import Any, cast
 
 from granian.cli import entrypoint
@@ -20,6 +18,8 @@ from django_asgi_lifespan.adapters import (
     KILL_LIMIT,
     SHUTDOWN_FAILURE,
     STARTUP_FAILURE,
+    call_handlers_in_thread,
+    take_handlers_back,
     variables_on_stack,
 )
 
@@ -34,9 +34,6 @@ _workers: list[BaseProcess] = []
 """The workers that may have ended with an exit code that granian forgets."""
 
 _is_crash_loop = False
-
-_handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
-"""The handlers that granian has set in the parent."""
 
 
 def main() -> None:
@@ -94,30 +91,9 @@ def _take_over() -> None:
     """Let a thread call granian's handlers of OS signals, from the first worker on.
 
     granian's parent waits for a lock (granian/server/common.py:544 in 2.8.9), and its handlers
-    take that lock for a moment. Python calls handlers in the main thread alone. It would wait for
-    itself where two OS signals come close together, and would sleep on where the system gives one
-    to another thread. A thread before the first fork would cause a warning.
+    take that lock for a moment. A thread before the first fork would cause a warning.
     """
-    if sys.platform == "win32" or _handlers:
-        return
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        handler = signal.signal(number, _leave_to_the_thread)
-        if callable(handler):
-            _handlers[number] = handler
-    threading.Thread(target=_call_handlers, args=(read,), name="OS signals", daemon=True).start()
-
-
-def _call_handlers(read: int) -> None:
-    while number := os.read(read, 1):
-        if number[0] in _handlers:
-            _handlers[number[0]](number[0], None)
-
-
-def _leave_to_the_thread(number: int, frame: FrameType | None) -> None:
-    """Do nothing in the main thread."""
+    call_handlers_in_thread([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 
 
 def _note_forked() -> None:
@@ -129,11 +105,8 @@ def _note_forked() -> None:
 
 def _reset() -> None:
     """Let a forked worker have granian's handlers, or die where its parent was about to stop."""
-    signal.set_wakeup_fd(-1)
-    for number, handler in _handlers.items():
-        signal.signal(number, handler)
+    take_handlers_back()
     server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     if isinstance(cast("object", server), AbstractServer) and server.interrupt_signal:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _handlers.clear()
     _workers.clear()

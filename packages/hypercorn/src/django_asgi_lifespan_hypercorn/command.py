@@ -5,11 +5,12 @@ from __future__ import annotations
 import copyreg
 import signal
 import sys
-import threading
 from multiprocessing.context import SpawnProcess
 from typing import Any, cast
 
 from hypercorn.__main__ import main as hypercorn_main
+
+from django_asgi_lifespan.adapters import call_handlers_in_thread
 
 from .stop import end_at_once
 
@@ -17,9 +18,6 @@ __all__ = ("main",)
 
 _workers: list[SpawnProcess] = []
 """Those that may have ended with an exit code that hypercorn forgets."""
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Their handlers are called in a thread. That of SIGHUP must hold up hypercorn's main loop."""
 
 
 def main() -> None:
@@ -41,39 +39,29 @@ def main() -> None:
     sys.exit(code or (failed if failed >= 0 else 128 - failed))
 
 
+class _Watched(SpawnProcess):
+    """A worker for whose end hypercorn waits. It has set its handlers of OS signals by then.
+
+    They take a lock (hypercorn/run.py:66 in 0.18.0), so they are called in a thread. The one of
+    SIGHUP is not, because it must hold up hypercorn's main loop.
+    """
+
+    @property
+    def sentinel(self) -> int:
+        call_handlers_in_thread([signal.SIGINT, signal.SIGTERM])
+        return super().sentinel
+
+
 def _start(worker: SpawnProcess) -> tuple[Any, ...]:
     """Take note of a worker as it is pickled, which is how hypercorn starts one."""
     _workers[:] = [each for each in _workers if each.exitcode != 0]
     _workers.append(worker)
-    _leave_os_signals_to_a_thread()
+    worker.__class__ = _Watched
     state = cast("tuple[Any, ...]", object.__reduce_ex__(worker, 2))[2]
     return _make, (), state
-
-
-def _leave_os_signals_to_a_thread() -> None:
-    """Let a thread call hypercorn's handlers one after the other, from the first worker on.
-
-    They take a lock. In the main thread, a handler that interrupts another one waits for that lock
-    for ever, and so do the workers (hypercorn/run.py:66 in 0.18.0).
-    """
-    if sys.platform != "win32" and not signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS):
-        threading.Thread(target=_call_handlers, name="OS signals", daemon=True).start()
-
-
-def _call_handlers() -> None:
-    while sys.platform != "win32":
-        number = signal.sigwait(STOP_SIGNALS)
-        handler = signal.getsignal(number)
-        if callable(handler):
-            handler(number, None)
-        elif handler == signal.SIG_DFL:  # hypercorn has not set its own
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
-            signal.raise_signal(number)
 
 
 def _make() -> SpawnProcess:
     """Return the worker in its own process, which SIGTERM ends in order even while it imports."""
     signal.signal(signal.SIGTERM, end_at_once)
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     return SpawnProcess.__new__(SpawnProcess)

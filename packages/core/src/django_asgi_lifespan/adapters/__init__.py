@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from django_asgi_lifespan.websockets import SERVICE_RESTART
 
     from .deadlines import Deadlines
+    from .handlers import call_handlers_in_thread, take_handlers_back
     from .limits import (
         DEFAULT_LIMIT,
         DRAIN_SHARE,
@@ -72,6 +73,7 @@ else:
         "Send": "django_asgi_lifespan.protocol",
         "Server": ".server",
         "Stop": ".stop",
+        "call_handlers_in_thread": ".handlers",
         "calls": ".tasks",
         "exit_despite_threads": ".process",
         "get_asgi_application": "django_asgi_lifespan.asgi",
@@ -87,6 +89,7 @@ else:
         "speak_lifespan": "django_asgi_lifespan.protocol",
         "stop_in_thread": ".reloader",
         "stop_signals": ".process",
+        "take_handlers_back": ".handlers",
         "variables_on_stack": ".tasks",
         "watch_supervisor": ".process",
     }
@@ -123,6 +126,7 @@ __all__ = (
     "Send",
     "Server",
     "Stop",
+    "call_handlers_in_thread",
     "calls",
     "exit_despite_threads",
     "get_asgi_application",
@@ -138,6 +142,7 @@ __all__ = (
     "speak_lifespan",
     "stop_in_thread",
     "stop_signals",
+    "take_handlers_back",
     "variables_on_stack",
     "watch_supervisor",
 )
