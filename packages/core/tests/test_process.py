@@ -21,7 +21,7 @@ from django_asgi_lifespan.adapters import (
     exit_despite_threads,
     handle_os_signals,
     in_main_thread,
-    reloader,
+    reloader_child,
     stop_signals,
     take_handlers_back,
     watch_supervisor,
@@ -280,6 +280,6 @@ def test_the_child_of_a_reloader_stops_when_its_parent_has_ended() -> None:
     read, write = os.pipe()
     os.close(write)
     with handle_os_signals([signal.SIGTERM], lambda number, frame: received.append(number)):
-        reloader._end_with_parent(read)
+        reloader_child._end_with_parent(read)
     os.close(read)
     assert received == [signal.SIGTERM]

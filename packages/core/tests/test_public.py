@@ -214,6 +214,7 @@ def test_what_is_not_used_is_not_loaded() -> None:
         f"django_asgi_lifespan.{name}"
         for name in (
             "asgi",
+            "begun",
             "conf",
             "declaration",
             "errors",

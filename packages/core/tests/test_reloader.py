@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from django.utils import autoreload
 
-from django_asgi_lifespan.adapters import reloader, stop_in_thread
+from django_asgi_lifespan.adapters import reloader_child, stop_in_thread
 from testkit.processes import Process, start
 
 PROGRAM = """
@@ -253,7 +253,7 @@ def test_code_that_blocks_the_event_loop_is_not_waited_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The log says why nothing was closed."""
-    monkeypatch.setattr(reloader, "BLOCKED", 0.2)
+    monkeypatch.setattr(reloader_child, "BLOCKED", 0.2)
     release = threading.Event()
     loop.call_soon_threadsafe(release.wait)
     try:

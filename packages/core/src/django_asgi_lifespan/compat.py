@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .managers import merge
-from .signals import LifespanSignal, contributing, live_receivers, send_startup
+from .sending import live_receivers, send_startup
+from .signals import LifespanSignal, contributing
 
 __all__ = ("CompatAsyncSignal", "asgi_lifespan")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import weakref
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from .begun import BegunLifespans
 from .lifespans import answering, current_view, lifespans
 
 if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when one begins
@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when on
 
     from .lifespans import Lifespan
     from .protocol import Application, Receive, Scope, Send
-    from .roles import Phase
     from .websockets import OpenWebSockets
 
 __all__ = ("LifespanGate",)
@@ -37,11 +36,7 @@ class LifespanGate:
     def __init__(self, wrapped: Application | None = None) -> None:
         self.is_open = False
         self._wrapped = wrapped
-        self._begun: dict[asyncio.AbstractEventLoop, list[Lifespan]] = {}
-        self._outcomes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Phase] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._latest: Lifespan | Phase | None = None
+        self._begun = BegunLifespans()
         self._warned = False
         lifespans.gates.add(self)
 
@@ -122,27 +117,14 @@ class LifespanGate:
             receive=receive,
             close_websockets=self._websockets.close,
         )
-        self._add(loop, project.lifespan)
+        self.is_open = False
+        self._begun.add(loop, project.lifespan)
         try:
             with adapters:
                 await speak_lifespan(receive, send, project)
         finally:
-            self._remove(loop, project.lifespan)
-
-    def _add(self, loop: asyncio.AbstractEventLoop, lifespan: Lifespan) -> None:
-        self.is_open = False
-        self._begun.setdefault(loop, []).append(lifespan)
-        self._latest = lifespan
-
-    def _remove(self, loop: asyncio.AbstractEventLoop, lifespan: Lifespan) -> None:
-        """Keep of a lifespan that has ended only how it ended."""
-        self.is_open = False
-        self._begun[loop].remove(lifespan)
-        if not self._begun[loop]:
-            del self._begun[loop]
-        self._outcomes[loop] = lifespan.phase
-        if self._latest is lifespan:
-            self._latest = lifespan.phase
+            self.is_open = False
+            self._begun.remove(loop, project.lifespan)
 
     def is_closed_to(self, scope: Scope) -> bool:
         """Return whether a request must not be served.
@@ -153,14 +135,7 @@ class LifespanGate:
         """
         if scope["type"] not in ("http", "websocket"):
             return False
-        loop = asyncio.get_running_loop()
-        latest: Lifespan | Phase | None
-        if loop in self._begun:
-            latest = self._lifespan_of(loop, scope)
-        elif loop in self._outcomes:
-            latest = self._outcomes[loop]
-        else:
-            latest = self._latest
+        latest = self._begun.latest_for(asyncio.get_running_loop(), scope)
         if latest is None or isinstance(latest, str):
             return latest == "failed"
         if scope["type"] == "websocket" and latest.stopping.is_set():
@@ -172,10 +147,10 @@ class LifespanGate:
 
         Where the event loop has several lifespans, let the one of the request answer it.
         """
-        if self._latest is None:
+        if self._begun.latest is None:
             self._warn_once()
         loop = asyncio.get_running_loop()
-        lifespan = self._lifespan_of(loop, scope)
+        lifespan = self._begun.find(loop, scope)
         if lifespan is None:
             scope.setdefault("state", {})
         elif not (
@@ -185,27 +160,9 @@ class LifespanGate:
         ):
             self._put_state(scope, lifespan)
         else:
-            self.is_open = self._needs_no_look()
+            self.is_open = self._begun.all_run_alone()
         if len(lifespans.running.get(loop, ())) > 1:
             answering.set(lifespan)
-
-    def _lifespan_of(self, loop: asyncio.AbstractEventLoop, scope: Scope) -> Lifespan | None:
-        """Return the lifespan of a request: of several, the one whose objects its state holds."""
-        here = self._begun.get(loop) or lifespans.running.get(loop) or ()
-        if len(here) == 1:
-            return here[0]
-        state = scope.get("state", {})
-        fitting = [each for each in here if each.is_in(state)]
-        return max(fitting or here, key=_fullest_running_newest, default=None)
-
-    def _needs_no_look(self) -> bool:
-        begun = [lifespan for here in self._begun.values() for lifespan in here]
-        return (
-            bool(begun)
-            and all(lifespan.phase == "running" for lifespan in begun)
-            and all(outcome != "failed" for outcome in self._outcomes.values())
-            and all(len(here) == 1 for here in lifespans.running.values())
-        )
 
     def _warn_once(self) -> None:
         """Say once that the server has started no lifespan, if anything was to be started.
@@ -218,10 +175,6 @@ class LifespanGate:
         from .refusals import tell_that_nothing_was_opened
 
         tell_that_nothing_was_opened()
-
-
-def _fullest_running_newest(lifespan: Lifespan) -> tuple[int, bool, int]:
-    return len(lifespan.state), lifespan.phase == "running", lifespan.number
 
 
 def _lifespan_around(loop: asyncio.AbstractEventLoop) -> Lifespan | None:

@@ -15,7 +15,8 @@ from .compat import CompatAsyncSignal
 from .errors import MissingScopeStateError
 from .lifespan import ProjectLifespan
 from .protocol import Scope
-from .signals import LifespanSender, asgi_shutdown, call, live_receivers
+from .sending import call, live_receivers
+from .signals import LifespanSender, asgi_shutdown
 
 __all__ = (
     "LifespanContextManagerSignalWrapper",

@@ -17,7 +17,8 @@ from .lifespans import Lifespan, no_websockets
 from .protocol import Application, Receive, Scope
 from .receivers import SignalReceivers, contributions
 from .registry import discover, registry
-from .signals import asgi_shutdown, asgi_startup, asgi_stopping, contributing, count_receivers
+from .sending import count_receivers
+from .signals import asgi_shutdown, asgi_startup, asgi_stopping, contributing
 from .supervisor import Supervised, Supervisor
 
 __all__ = ("ProjectLifespan", "registered")

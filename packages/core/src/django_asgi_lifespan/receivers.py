@@ -11,14 +11,8 @@ from .errors import ReceiverError
 from .filling import fill_state
 from .lifespans import Lifespan
 from .protocol import Scope
-from .signals import (
-    asgi_shutdown,
-    asgi_startup,
-    asgi_stopping,
-    contributing,
-    send_shutdown,
-    send_startup,
-)
+from .sending import send_shutdown, send_startup
+from .signals import asgi_shutdown, asgi_startup, asgi_stopping, contributing
 from .supervisor.limits import Limits
 from .supervisor.report import Report
 

@@ -1,20 +1,14 @@
-"""The Django signals of a lifespan, and how they are sent."""
+"""The Django signals of a lifespan, and their receivers' connection."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
-import logging
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from django.dispatch import Signal, dispatcher
-
-from .errors import ReceiverError, describe
-from .last_resort import log
-from .threads import run_in_thread
 
 if TYPE_CHECKING:
     from .compat import CompatAsyncSignal, asgi_lifespan
@@ -37,12 +31,10 @@ __all__ = (
     "asgi_stopping",
 )
 
-logger = logging.getLogger("django_asgi_lifespan")
-
 Receiver = Callable[..., Any]
 
-# How Django makes the keys under which it keeps receivers and senders; not in django-stubs.
-_make_id = cast("Callable[[object], object]", vars(dispatcher)["_make_id"])
+# How Django makes the keys under which it keeps receivers and senders. It is not in django-stubs.
+make_id = cast("Callable[[object], object]", vars(dispatcher)["_make_id"])
 
 
 class LifespanSender:
@@ -70,7 +62,7 @@ class LifespanSignal(Signal):
         """
         if _takes_no_arguments(receiver):
             # The key by which Django will look for the receiver to disconnect it.
-            dispatch_uid = dispatch_uid or _make_id(receiver)
+            dispatch_uid = dispatch_uid or make_id(receiver)
             receiver = _ignoring_arguments(receiver, weak=weak)
             weak = False
         super().connect(receiver, sender, weak, dispatch_uid)
@@ -97,97 +89,6 @@ Every receiver is called, also after a failure of another.
 
 contributing: list[CompatAsyncSignal] = []
 """The signals that add resources, before any starts: ``asgi_lifespan``, once it is imported."""
-
-
-def count_receivers(signal: Signal) -> int:
-    """Return how many receivers of *signal* a lifespan would call."""
-    return len(list(live_receivers(signal)))
-
-
-async def send_startup(
-    signal: Signal, calling: Callable[[str], object], /, **arguments: Any
-) -> list[Any]:
-    """Return what the receivers return, called in the order of their connection.
-
-    The first failure stops the rest.
-
-    Args:
-        calling: is told the name of each receiver before it is called.
-
-    Raises:
-        ReceiverError: names the first receiver that failed, whose traceback is in the log.
-    """
-    results: list[Any] = []
-    for receiver in live_receivers(signal):
-        calling(_name(receiver))
-        try:
-            results.append(await call(receiver, signal, arguments))
-        except (GeneratorExit, asyncio.CancelledError):
-            raise
-        except BaseException as exception:
-            raise ReceiverError(_report(receiver, exception)) from exception
-    return results
-
-
-async def send_shutdown(
-    signal: Signal, calling: Callable[[str], object], /, **arguments: Any
-) -> None:
-    """Call every receiver in the order of its connection, also after a failure.
-
-    Args:
-        calling: is told the name of each receiver before it is called.
-
-    Raises:
-        ReceiverError: names all the receivers that failed, whose tracebacks are in the log.
-    """
-    failures: list[str] = []
-    for receiver in live_receivers(signal):
-        calling(_name(receiver))
-        try:
-            await call(receiver, signal, arguments)
-        except GeneratorExit:
-            raise
-        except BaseException as exception:
-            failures.append(_report(receiver, exception))
-    if failures:
-        raise ReceiverError("; ".join(failures))
-
-
-async def call(receiver: Receiver, signal: Signal, arguments: dict[str, Any]) -> Any:
-    """Return what *receiver* returns; a synchronous one runs in a thread."""
-    bound = functools.partial(receiver, signal=signal, sender=LifespanSender, **arguments)
-    if inspect.iscoroutinefunction(receiver):
-        return await bound()
-    result = await run_in_thread(bound, name=_name(receiver))
-    # The __call__ of an object may be a coroutine function.
-    return await result if inspect.isawaitable(result) else result
-
-
-def _report(receiver: Receiver, exception: BaseException) -> str:
-    """Log the failure of *receiver*, and return what happened in one line."""
-    message = f"the receiver {_name(receiver)} failed: {describe(exception)}"
-    log(logger, logging.ERROR, "%s%s", message[0].upper(), message[1:], exc_info=exception)
-    return message
-
-
-def _name(receiver: Receiver) -> str:
-    return f"{receiver.__module__}.{getattr(receiver, '__qualname__', type(receiver).__name__)}"
-
-
-def live_receivers(signal: Signal, sender: object = LifespanSender) -> Iterator[Receiver]:
-    """Yield the live receivers for *sender* in the order of their connection.
-
-    Django's own methods return the sync ones apart from the async ones. An entry of
-    ``Signal.receivers`` is ``((receiver key, sender key), receiver or reference, ...)``, with
-    nothing more in Django 4.2, one more item in 5.0 and two in 6.0.
-    """
-    entries: list[Any] = list(signal.receivers)
-    for (_, sender_key), receiver, *_ in entries:
-        if sender_key in (_make_id(None), _make_id(sender)):
-            is_weak = type(receiver) in (weakref.ref, weakref.WeakMethod)
-            live: Receiver | None = receiver() if is_weak else receiver
-            if live is not None:
-                yield live
 
 
 def _takes_no_arguments(receiver: Receiver) -> bool:

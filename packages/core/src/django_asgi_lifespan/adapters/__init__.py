@@ -46,7 +46,8 @@ if TYPE_CHECKING:
         stop_signals,
         watch_supervisor,
     )
-    from .reloader import run_with_reloader, stop_in_thread
+    from .reloader import run_with_reloader
+    from .reloader_child import stop_in_thread
     from .server import AdaptedLifespan, Server, hold, is_held
     from .stop import Stop
     from .tasks import Call, calls, variables_on_stack
@@ -87,7 +88,7 @@ else:
         "log_failure": "django_asgi_lifespan.last_resort",
         "run_with_reloader": ".reloader",
         "speak_lifespan": "django_asgi_lifespan.protocol",
-        "stop_in_thread": ".reloader",
+        "stop_in_thread": ".reloader_child",
         "stop_signals": ".process",
         "take_handlers_back": ".handlers",
         "variables_on_stack": ".tasks",
