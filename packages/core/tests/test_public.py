@@ -24,6 +24,7 @@ OFFERING = [django_asgi_lifespan, adapters]
 OFFERED = {
     "django_asgi_lifespan": (
         "AdapterError",
+        "LifespanASGIRequest",
         "LifespanError",
         "LifespanFailedError",
         "LifespanProtocolError",
@@ -95,7 +96,7 @@ ELSEWHERE = {
     "django_asgi_lifespan": ("__version__",),
     "django_asgi_lifespan.asgi": ("LifespanApplication", "get_asgi_application"),
     "django_asgi_lifespan.driver": ("LifespanDriver",),
-    "django_asgi_lifespan.handler": ("LifespanASGIHandler",),
+    "django_asgi_lifespan.handler": ("LifespanASGIHandler", "LifespanASGIRequest"),
     "django_asgi_lifespan.resources": ("Resource", "discover", "registry", "resource"),
     "django_asgi_lifespan.signals": (
         "asgi_lifespan",
@@ -109,7 +110,7 @@ ELSEWHERE = {
         "get_state",
         "stopping",
     ),
-    "django_asgi_lifespan.testing": ("LifespanAwareAsyncClient",),
+    "django_asgi_lifespan.testing": ("LifespanAwareAsyncClient", "LifespanAwareClient"),
 }
 """The other names that the documentation has people import, or that adapters of 1.0 import."""
 

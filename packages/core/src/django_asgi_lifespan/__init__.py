@@ -19,12 +19,14 @@ from .resources import Resource, resource
 
 if typing.TYPE_CHECKING:
     from .compat import asgi_lifespan
+    from .handler import LifespanASGIRequest
     from .mounted import mounted_application
     from .running import run_lifespan, run_lifespan_sync
     from .signals import asgi_shutdown, asgi_startup, asgi_stopping
     from .state import get_state, stopping
 else:  # what not every project uses is loaded at its first use
     _MODULES = {
+        "LifespanASGIRequest": "handler",
         "asgi_lifespan": "compat",
         "asgi_shutdown": "signals",
         "asgi_startup": "signals",
@@ -49,6 +51,7 @@ __version__ = "1.0.0"
 
 __all__ = (
     "AdapterError",
+    "LifespanASGIRequest",
     "LifespanError",
     "LifespanFailedError",
     "LifespanProtocolError",

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.test import AsyncClient
+from django.test import AsyncClient, Client
+from django.test.client import AsyncClientHandler, ClientHandler
 
 from .errors import ResourceUnavailableError
 from .state import get_state
 from .types import State
 
-__all__ = ("LifespanAwareAsyncClient",)
+__all__ = ("LifespanAwareAsyncClient", "LifespanAwareClient")
 
 
-class LifespanAwareAsyncClient(AsyncClient):
-    """Django's async test client, whose requests have a ``state`` in their scope.
+class _AsyncHandler(AsyncClientHandler):
+    async def get_response_async(self, request: Any) -> Any:
+        request.state = request.scope["state"]
+        handler: Any = super()
+        return await handler.get_response_async(request)
 
-    It can be the ``async_client_class`` of a test case.
+
+class _Handler(ClientHandler):
+    def get_response(self, request: Any) -> Any:
+        request.state = request.environ["django_asgi_lifespan.state"]
+        handler: Any = super()
+        return handler.get_response(request)
+
+
+class _WithState:
+    """A test client with a state.
 
     Args:
         state: each request gets a shallow copy of it. By default it is the state of the running
@@ -43,6 +56,34 @@ class LifespanAwareAsyncClient(AsyncClient):
     @state.setter
     def state(self, state: State) -> None:
         self._state = state
+
+
+class LifespanAwareClient(_WithState, Client):
+    """Django's test client, whose requests have a ``state``.
+
+    It can be the ``client_class`` of a test case. The lifespan is that of ``run_lifespan_sync()``.
+    Asynchronous views run in another event loop.
+    """
+
+    def __init__(self, *, state: State | None = None, **defaults: Any) -> None:
+        super().__init__(state=state, **defaults)
+        self.handler = _Handler(self.handler.enforce_csrf_checks)
+
+    def _base_environ(self, **request: Any) -> dict[str, Any]:
+        base: Any = super()
+        environ = base._base_environ(**request)
+        return {**environ, "django_asgi_lifespan.state": dict(self.state)}
+
+
+class LifespanAwareAsyncClient(_WithState, AsyncClient):
+    """Django's async test client, whose requests have a ``state``, in their scope too.
+
+    It can be the ``async_client_class`` of a test case.
+    """
+
+    def __init__(self, *, state: State | None = None, **defaults: Any) -> None:
+        super().__init__(state=state, **defaults)
+        self.handler = _AsyncHandler(self.handler.enforce_csrf_checks)
 
     def _base_scope(self, **request: Any) -> dict[str, Any]:
         # Django 5.2 makes a header of an unknown keyword argument, so the state is added here.
