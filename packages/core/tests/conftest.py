@@ -62,6 +62,7 @@ def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for signal in (asgi_lifespan, asgi_startup, asgi_stopping, asgi_shutdown):
         monkeypatch.setattr(signal, "receivers", [])
     monkeypatch.setattr(lifespans, "absence", "never begun")
+    monkeypatch.setattr(lifespans, "cause", "")
     yield
     assert not lifespans.running, "a lifespan is still running after the test"
     assert not lifespans.unfinished, "a lifespan was begun and not ended"

@@ -148,7 +148,7 @@ class LifespanGate:
         Where the event loop has several lifespans, let the one of the request answer it.
         """
         if self._begun.latest is None:
-            self._warn_once()
+            self._warn_once(scope)
         loop = asyncio.get_running_loop()
         lifespan = self._begun.find(loop, scope)
         if lifespan is None:
@@ -164,7 +164,7 @@ class LifespanGate:
         if len(lifespans.running.get(loop, ())) > 1:
             answering.set(lifespan)
 
-    def _warn_once(self) -> None:
+    def _warn_once(self, scope: Scope) -> None:
         """Say once that the server has started no lifespan, if anything was to be started.
 
         Where another application of this process has one, this one stands behind it.
@@ -174,7 +174,7 @@ class LifespanGate:
         self._warned = True
         from .refusals import tell_that_nothing_was_opened
 
-        tell_that_nothing_was_opened()
+        tell_that_nothing_was_opened(scope)
 
 
 def _lifespan_around(loop: asyncio.AbstractEventLoop) -> Lifespan | None:

@@ -99,6 +99,7 @@ class Lifespans:
         ended_in: the event loops in which one has ended, and none has started since.
         absence: why there is none, where there is none.
         failure: the reason of the latest startup that failed.
+        cause: why a request came although none was begun, with the remedy.
         gates: are closed where an event loop has more than one lifespan, so that each request is
             looked at.
     """
@@ -110,6 +111,7 @@ class Lifespans:
         self.ended_in: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self.absence: Absence = "never begun"
         self.failure = ""
+        self.cause = ""
         self.gates: weakref.WeakSet[Gate] = weakref.WeakSet()
 
     def add(self, lifespan: Lifespan) -> None:

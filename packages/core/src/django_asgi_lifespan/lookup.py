@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 __all__ = ("find", "find_lifespan", "find_state")
 
 REASONS = {
-    "never begun": (
-        "no lifespan ran in this process. Either the server does not start one (WSGI, Daphne "
-        "without its adapter, Django's own runserver and test client do not, nor does uvicorn "
-        "with --lifespan off), or its application is not made by "
-        "django_asgi_lifespan.asgi.get_asgi_application()."
-    ),
+    "never begun": "no lifespan ran in this process. {cause}",
     "failed": "the lifespan failed to start: {failure}",
     "ended": "the lifespan has ended, and everything that it had opened is closed.",
     "forked": (
@@ -126,4 +121,8 @@ def _absence(candidates: Sequence[Lifespan], loop: asyncio.AbstractEventLoop | N
         return REASONS["starting"]
     if lifespans.running:
         return REASONS["elsewhere"]
+    if lifespans.absence == "never begun":
+        from .causes import why_no_lifespan
+
+        return REASONS["never begun"].format(cause=why_no_lifespan())
     return REASONS[lifespans.absence].format(failure=lifespans.failure)

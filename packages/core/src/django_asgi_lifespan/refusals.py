@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from .causes import why_not_passed_on
 from .last_resort import log
 from .lifespan import registered
+from .lifespans import lifespans
 from .protocol import Receive, Scope, Send
 
 __all__ = ("fail_without_asyncio", "refuse", "tell_that_nothing_was_opened")
@@ -13,17 +15,18 @@ __all__ = ("fail_without_asyncio", "refuse", "tell_that_nothing_was_opened")
 logger = logging.getLogger("django_asgi_lifespan")
 
 
-def tell_that_nothing_was_opened() -> None:
-    """Say that the server has started no lifespan, if anything was to be started."""
+def tell_that_nothing_was_opened(scope: Scope) -> None:
+    """Say why no lifespan was started before this request, if anything was to be started."""
     names = registered()
     if names:
+        lifespans.cause = why_not_passed_on(scope)
         log(
             logger,
             logging.ERROR,
-            "Requests arrive, but the server has not started the lifespan, so nothing "
-            "was opened: %s. Run a server that speaks the lifespan protocol, and do not "
-            "switch it off (uvicorn: --lifespan on, granian: --interface asgi).",
+            "Requests arrive, but the server has not started the lifespan, so nothing was opened: "
+            "%s. %s",
             names,
+            lifespans.cause,
         )
 
 
