@@ -260,6 +260,29 @@ def test_an_open_websocket_is_told_of_the_stop(setup: Setup) -> None:
             assert story == ["hub open", "server stopping", *rest, "hub closed"]
 
 
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@every
+def test_a_websocket_that_is_accepted_after_the_notice_is_refused(setup: Setup) -> None:
+    """Nobody else would tell it of the stop, which would wait for its handler."""
+    with setup.start("sockets", asgi="slow_sockets_asgi") as server:
+        setup.wait_until_started(server, "hub open")
+        with server.address.connect() as client:
+            client.sendall(HANDSHAKE)
+            server.wait_for("socket held")
+            server.stop("SIGTERM")
+            server.wait_for("server stopping", times=setup.processes)
+            server.release("socket")
+            assert b" 101 " not in client.recv(4096)
+        assert server.wait() == setup.terminated
+        assert "socket websocket.disconnect" in server.story()
+        assert "Giving up" not in server.output()
+
+
 # Failures at the end
 
 

@@ -138,44 +138,6 @@ def test_idle_connection_is_closed_and_a_request_in_flight_is_not(surrounded: St
         assert time.monotonic() - began < 9
 
 
-def test_websocket_accepted_after_the_begin_of_the_stop_is_refused(surrounded: Start) -> None:
-    """Its handler takes a while before it accepts, and nobody would close it later."""
-    source = (
-        CLIENTS
-        + """
-from django_asgi_lifespan.asgi import LifespanApplication
-
-async def router(scope, receive, send):
-    if scope["type"] != "websocket":
-        return await django(scope, receive, send)
-    await receive()
-    await gates.hold("socket")
-    await send({"type": "websocket.accept"})
-    journal.write("socket", (await receive())["type"])
-
-django = application
-application = LifespanApplication(router)
-"""
-    )
-    with surrounded(source) as server:
-        server.wait_for("search open")
-        server.wait_until_serving()
-        with server.address.connect() as connection:
-            connection.sendall(
-                b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: Upgrade\r\n"
-                b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            )
-            server.wait_for("socket held")
-            began = time.monotonic()
-            server.stop("SIGTERM")
-            server.wait_for("server stopping")
-            server.release("socket")
-            assert server.wait() == 0
-            assert b" 101 " not in connection.recv(4096)
-        assert time.monotonic() - began < 9
-
-
 @pytest.mark.parametrize("stop", ["SIGINT", "SIGTERM"])
 def test_stop_right_after_the_import_leaves_no_coroutine_behind(
     surrounded: Start, stop: str

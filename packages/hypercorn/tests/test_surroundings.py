@@ -474,50 +474,6 @@ def test_resource_that_closes_slower_than_hypercorns_limit_is_a_failure(
         assert server.story()[-1] == "pool closed"
 
 
-SLOW_TO_ACCEPT = """
-from django.core.asgi import get_asgi_application
-from testkit import gates, journal
-django = get_asgi_application()
-from django_asgi_lifespan.asgi import LifespanApplication
-
-async def router(scope, receive, send):
-    if scope["type"] != "websocket":
-        await django(scope, receive, send)
-        return
-    await receive()
-    await gates.hold("socket")
-    await send({"type": "websocket.accept"})
-    message = await receive()
-    journal.write("socket", message["type"])
-
-application = LifespanApplication(router)
-"""
-
-
-@pytest.mark.parametrize("worker_class", ["asyncio", "uvloop"])
-def test_websocket_that_is_accepted_during_the_stop_is_refused(
-    serve: Run, worker_class: str
-) -> None:
-    """Its handler ends long before the graceful timeout."""
-    options = ("--worker-class", worker_class, "--graceful-timeout", "20")
-    with serve(SLOW_TO_ACCEPT, *options, app="sockets") as server:
-        server.wait_until_serving()
-        with server.address.connect() as client:
-            client.sendall(
-                b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
-                b"Upgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-                b"Sec-WebSocket-Version: 13\r\n\r\n"
-            )
-            server.wait_for("socket held")
-            server.stop("SIGTERM")
-            server.wait_for("server stopping")
-            server.release("socket")
-            assert b"HTTP/1.1 403" in client.recv(4096)
-        assert server.wait() == 0
-        assert server.story()[-2:] == ["socket websocket.disconnect", "hub closed"]
-        assert "Giving up" not in server.output()
-
-
 LATE = """
 import asyncio, socket
 from types import SimpleNamespace
