@@ -240,13 +240,13 @@ def test_another_thread_than_the_main_one_handles_no_os_signals() -> None:
 def test_a_thread_calls_handlers() -> None:
     """One after the other, and the main thread again after a fork."""
     threads: queue.SimpleQueue[str] = queue.SimpleQueue()
-    numbers = (signal.SIGUSR1, signal.SIGUSR2)
+    numbers = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGURG)
 
     def handle(number: int, frame: object) -> None:
         threads.put(threading.current_thread().name)
 
-    with handle_os_signals(numbers[:1], handle), handle_os_signals([signal.SIGWINCH], handle):
-        call_handlers_in_thread(numbers)  # nothing handles the second one
+    with handle_os_signals(numbers[:2], handle), handle_os_signals([signal.SIGWINCH], handle):
+        call_handlers_in_thread(numbers)  # nothing handles the last one
         call_handlers_in_thread(numbers)
         signal.raise_signal(signal.SIGUSR1)
         assert threads.get(timeout=DEADLINE) == "OS signals"
@@ -257,7 +257,7 @@ def test_a_thread_calls_handlers() -> None:
         take_handlers_back()
         signal.raise_signal(signal.SIGUSR1)
         assert threads.get(timeout=DEADLINE) == "MainThread"
-    assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")

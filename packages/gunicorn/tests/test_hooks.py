@@ -11,7 +11,7 @@ import pytest
 from testkit.client import DEADLINE
 from testkit.stories import STARTED, STOPPED
 
-from .conftest import Start
+from .conftest import HOOKS, Start
 
 pytestmark = [
     pytest.mark.process,
@@ -33,6 +33,18 @@ def test_sigint_to_the_arbiter_closes(gunicorn: Start, worker: str) -> None:
         assert "SIGKILL" not in server.output()
         advice = "Run gunicorn with -k django_asgi_lifespan_gunicorn.NativeLifespanWorker."
         assert server.output().count(advice) == (worker == "asgi")
+
+
+@uvicorn_alone
+@pytest.mark.parametrize("stop", ["SIGTERM", "SIGINT"])
+def test_hooks_are_called_at_the_end(gunicorn: Start, stop: str) -> None:
+    """A UvicornWorker alone dies of the OS signal once more, and calls none."""
+    with gunicorn("chain", configuration=HOOKS) as server:
+        server.wait_for("search open")
+        server.wait_until_serving()
+        server.stop(stop)
+        assert server.wait() == 0
+        assert server.story() == [*STARTED, *STOPPED, "hook worker_exit", "hook atexit"]
 
 
 @uvicorn_alone

@@ -50,9 +50,10 @@ def _begin() -> None:
 
 
 def _call(read: int) -> None:
-    while number := os.read(read, 1):
-        if number[0] in _handlers:
-            _handlers[number[0]](number[0], None)
+    while True:
+        [number] = os.read(read, 1)
+        if number in _handlers:
+            _handlers[number](number, None)
 
 
 def _leave_to_the_thread(number: int, frame: FrameType | None) -> None:
