@@ -101,6 +101,28 @@ def test_a_file_that_configures_logging_silences_nothing(
         assert "json:" in option or "pool started in" in server.output()
 
 
+ACTING = ("uvicorn", "uvicorn, workers", "gunicorn", "gunicorn, uvicorn inside", "daphne")
+"""The setups in which the adapter runs the lifespan of the application in front."""
+
+
+@pytest.mark.parametrize("name", ACTING)
+def test_a_failure_of_an_application_in_front_says_why(name: str) -> None:
+    """No lifespan of the project has begun, so only the server's side can tell."""
+    with SETUPS[name].start("chain", asgi="failing_front_asgi", LOGGING="root") as server:
+        assert server.wait() == 3
+        assert server.stories() == []
+        assert 1 <= server.output().count("the front is broken") <= SETUPS[name].processes
+
+
+@pytest.mark.parametrize("name", [each for each in SETUPS if "stock" not in each])
+def test_an_application_that_cannot_be_imported_says_why(name: str) -> None:
+    """After it has configured logging, it raises SystemExit or an error."""
+    raised = "SystemExit" if name.startswith("gunicorn") else "LookupError"
+    with SETUPS[name].start("chain", asgi="late_asgi", LOGGING="root", RAISING=raised) as server:
+        assert server.wait() != 0
+        assert raised in server.output()
+
+
 @in_rotation("root", "elsewhere", "none", "critical")
 def test_a_startup_that_hangs_names_the_resource_and_so_does_its_end(
     setup: Setup, kind: str

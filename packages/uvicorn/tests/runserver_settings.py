@@ -10,7 +10,8 @@ from project.settings import ASGI_LIFESPAN, INSTALLED_APPS
 DEBUG = os.environ.get("DEBUG") != "no"
 INSTALLED_APPS = [*INSTALLED_APPS, *os.environ["MORE_APPS"].split(), "changing"]
 STATIC_URL = "/static/"
-del LOGGING  # noqa: F821 - Django's own
+if "LOGGING" not in os.environ:
+    del LOGGING  # noqa: F821 - Django's own
 if "ASGI_APPLICATION" in os.environ:
     ASGI_APPLICATION = os.environ["ASGI_APPLICATION"]
 if "SHUTDOWN_TIMEOUT" in os.environ:

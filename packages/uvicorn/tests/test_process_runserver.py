@@ -204,6 +204,15 @@ def test_without_the_reloader_a_failed_startup_ends(runserver: Start) -> None:
         assert "tries again" not in server.output()
 
 
+@pytest.mark.parametrize("kind", ["none", "root", "elsewhere", "others", "critical"])
+def test_a_failed_startup_says_why_once(runserver: Start, kind: str) -> None:
+    """No matter how the project configures logging."""
+    with runserver("--noreload", CACHE_OPENING="fail", LOGGING=kind) as server:
+        assert server.wait() == 3
+        assert server.output().count(TRACEBACK) == 1
+        assert "cache failed to start: RuntimeError: cache failed in opening" in server.output()
+
+
 def test_a_port_in_use_is_djangos_error(runserver: Start) -> None:
     """Nothing is started up."""
     with (

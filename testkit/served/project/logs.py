@@ -42,6 +42,10 @@ KINDS: dict[str, dict[str, Any]] = {
         "loggers": {"shop": {"handlers": ["console"]}},
         "root": {"handlers": ["null"]},
     },
+    "others": {
+        "handlers": {"console": CONSOLE},
+        "loggers": {"shop": {"handlers": ["console"]}},
+    },
     "filtered": {
         "filters": {"refuse": {"()": lambda: refuse}},
         "handlers": {"console": CONSOLE | {"filters": ["refuse"]}},

@@ -49,7 +49,7 @@ def log(
         _write(logger, level, message, args, exc_info)
 
 
-def log_failure(logger: logging.Logger, message: str, failure: BaseException) -> None:
+def log_failure(logger: logging.Logger, message: str, failure: object) -> None:
     """Log that the server met *failure*, which fills the one gap in *message*, and never raise.
 
     It goes to the standard error only if the log has not told the reason yet.

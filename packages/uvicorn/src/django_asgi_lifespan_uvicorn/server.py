@@ -7,8 +7,8 @@ Overridden:
 - ``Config.load_app``, ``load`` and ``get_loop_factory`` (config.py:431, config.py:439,
   config.py:555);
 - ``Server.startup`` (server.py:115);
-- ``LifespanOn.startup``, ``shutdown`` and ``main`` (lifespan/on.py:47, lifespan/on.py:64,
-  lifespan/on.py:78);
+- ``LifespanOn.logger``, ``startup``, ``shutdown`` and ``main`` (lifespan/on.py:37,
+  lifespan/on.py:47, lifespan/on.py:64, lifespan/on.py:78);
 - ``Multiprocess.terminate_all``, ``join_all`` and ``keep_subprocess_alive``
   (supervisors/multiprocess.py:165, supervisors/multiprocess.py:169,
   supervisors/multiprocess.py:214), and ``handle_quit``, a name that it looks for
@@ -42,6 +42,7 @@ from django_asgi_lifespan.adapters import (
     exit_despite_threads,
     in_main_thread,
     log,
+    log_failure,
 )
 
 from .stop import logger, orderly_stop, starting_server
@@ -62,6 +63,10 @@ class Lifespan(LifespanOn):
     """
 
     stop: Stop | None = None
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.logger: Any = _Log()  # the application may have disabled that of uvicorn
 
     def told_of_stop(self, lifespan: AdaptedLifespan) -> AbstractContextManager[object] | None:
         """Let *lifespan*, one of the project, know of the stop, unless another one does."""
@@ -101,6 +106,19 @@ class Lifespan(LifespanOn):
         await super().shutdown()
         if self.shutdown_failed:
             sys.exit(SHUTDOWN_FAILURE)
+
+
+class _Log:
+    """uvicorn's log, in which a failure is never silent."""
+
+    def info(self, message: str) -> None:
+        log(logger, logging.INFO, message)
+
+    def error(self, message: str, exc_info: BaseException | None = None) -> None:
+        if exc_info is None:
+            log_failure(logger, "%s", message)
+        else:
+            log(logger, logging.ERROR, message, exc_info=exc_info)
 
 
 class Config(uvicorn.Config):
