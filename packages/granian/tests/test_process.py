@@ -166,7 +166,7 @@ def test_interface_without_lifespan_says_which_one_to_choose(granian: Start) -> 
         server.wait_until_serving()
         assert server.get("/async/").status == 500
         assert "nothing was opened: pool, cache, search." in server.output()
-        assert "granian: --interface asgi" in server.output()
+        assert "Use '--interface asgi'." in server.output()
         server.stop("SIGTERM")
         assert server.wait() == 0
 
