@@ -216,10 +216,8 @@ def test_what_is_not_used_is_not_loaded() -> None:
         for name in (
             "asgi",
             "begun",
-            "conf",
             "declaration",
             "errors",
-            "factories",
             "gate",
             "handler",
             "lifespans",
@@ -231,6 +229,7 @@ def test_what_is_not_used_is_not_loaded() -> None:
         "django_asgi_lifespan.adapters",
         "django_asgi_lifespan.adapters.discovery",
         "django_asgi_lifespan.autodiscovery",
+        "django_asgi_lifespan.conf",
     }
 
 

@@ -5,17 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from inspect import CO_ASYNC_GENERATOR
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from .conf import timeout
 from .errors import ResourceDeclarationError
-from .factories import (
-    is_async_generator_function,
-    make_manager,
-    origin,
-    takes_application,
-    validate,
-)
 from .lifespans import current_view, lifespans
 
 if TYPE_CHECKING:
@@ -56,15 +50,13 @@ class Resource(Generic[T_co]):
         shutdown_timeout: float | None = None,
     ) -> None:
         self.factory = factory
-        validate(factory)
+        self._is_async_generator, self._takes_application = _read(factory)
         self.name: str = name if name is not None else getattr(factory, "__name__", "")
         self.requires = self._read_requires(requires)
         self.startup_timeout = startup_timeout
         self.shutdown_timeout = shutdown_timeout
-        self._is_async_generator = is_async_generator_function(factory)
         self._validate_options()
         self.declared_name = self.name
-        self._takes_application = takes_application(factory)
         self.merged = self._takes_application
 
     def __repr__(self) -> str:
@@ -73,6 +65,8 @@ class Resource(Generic[T_co]):
     @property
     def origin(self) -> str:
         """Where the resource's factory is defined: dotted module and qualified name."""
+        from .factories import origin
+
         return origin(self.factory)
 
     def get(self) -> T_co:
@@ -135,6 +129,8 @@ class Resource(Generic[T_co]):
         return make() if self._is_async_generator else self._manage(make)
 
     async def _manage(self, make: Callable[[], Any]) -> AsyncGenerator[Any]:
+        from .factories import make_manager
+
         async with make_manager(self.factory, make, self.name) as value:
             yield value
 
@@ -165,12 +161,34 @@ class Resource(Generic[T_co]):
                     f"name of one."
                 )
         for option in ("startup_timeout", "shutdown_timeout"):
-            try:
-                timeout(getattr(self, option))
-            except ValueError as error:
-                raise ResourceDeclarationError(
-                    f"{option} of {self.name} is {getattr(self, option)!r}; it must be {error}."
-                ) from None
+            value = getattr(self, option)
+            if value is not None:
+                from .conf import timeout
+
+                try:
+                    timeout(value)
+                except ValueError as error:
+                    raise ResourceDeclarationError(
+                        f"{option} of {self.name} is {value!r}; it must be {error}."
+                    ) from None
+
+
+def _read(factory: object) -> tuple[bool, bool]:
+    """Return whether *factory* is an async generator function, and takes the application.
+
+    Most are such functions without parameters, and need no closer look.
+
+    Raises:
+        ResourceDeclarationError: it is no factory.
+    """
+    if type(factory) is FunctionType and not hasattr(factory, "__wrapped__"):
+        code = factory.__code__
+        is_async_generator = bool(code.co_flags & CO_ASYNC_GENERATOR)
+        if is_async_generator and not code.co_argcount and not code.co_kwonlyargcount:
+            return True, False
+    from .factories import read
+
+    return read(factory)
 
 
 _look_up: Callable[[Any], Any] | None = None

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from .errors import ResourceDeclarationError
 
-__all__ = ("is_async_generator_function", "make_manager", "origin", "takes_application", "validate")
+__all__ = ("make_manager", "origin", "read")
 
 _APPLICATION_TYPE = re.compile(r"\b(\w*App|\w*Application|ASGIHandler|FastAPI|Starlette)\b")
 
@@ -24,7 +24,17 @@ def origin(factory: Any) -> str:
     return f"{factory.__module__}.{getattr(factory, '__qualname__', type(factory).__name__)}"
 
 
-def validate(factory: object) -> None:
+def read(factory: Any) -> tuple[bool, bool]:
+    """Return whether *factory* is an async generator function, and takes the application.
+
+    Raises:
+        ResourceDeclarationError: it cannot be a factory, or needs anything else.
+    """
+    _validate(factory)
+    return inspect.isasyncgenfunction(factory), _takes_application(factory)
+
+
+def _validate(factory: object) -> None:
     """Refuse an object that cannot be a factory.
 
     Raises:
@@ -43,7 +53,7 @@ def validate(factory: object) -> None:
             f"opens the resource anew. Write '@resource' above a generator function that yields "
             f"the object, or pass a function that makes it."
         )
-    if not is_async_generator_function(factory) and inspect.iscoroutinefunction(factory):
+    if inspect.iscoroutinefunction(factory):
         raise ResourceDeclarationError(
             f"{origin(factory)} is a coroutine function without 'yield', so nothing would close "
             f"what it opens. Yield the value instead of returning it, and close it after "
@@ -51,7 +61,7 @@ def validate(factory: object) -> None:
         )
 
 
-def takes_application(factory: Callable[..., Any]) -> bool:
+def _takes_application(factory: Callable[..., Any]) -> bool:
     """Return whether *factory* is called with the application.
 
     Raises:
@@ -102,13 +112,6 @@ def _is_application_type(annotation: object) -> bool:
         return any(map(_is_application_type, arguments))
     code: object = getattr(getattr(annotation, "__call__", None), "__code__", None)  # noqa: B004 - a type
     return isinstance(code, CodeType) and code.co_varnames[1:4] == ("scope", "receive", "send")
-
-
-def is_async_generator_function(factory: Any) -> bool:
-    """Return whether a call of *factory* makes an async generator."""
-    if type(factory) is FunctionType:  # inspect takes ten times as long
-        return bool(factory.__code__.co_flags & inspect.CO_ASYNC_GENERATOR)
-    return inspect.isasyncgenfunction(factory)
 
 
 def make_manager(

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from .conf import lifespan_settings
 from .declaration import Resource
 from .errors import ResourceDeclarationError, did_you_mean, shorten
 
@@ -116,6 +115,8 @@ class Registry:
         Returns:
             These resources by their addresses, by which those of their module find them.
         """
+        from .conf import lifespan_settings
+
         names = lifespan_settings().names
         renamed: dict[str, Resource[Any]] = {}
         for declared in current:
@@ -188,6 +189,8 @@ def discover() -> None:
         ImproperlyConfigured: ``ASGI_LIFESPAN`` is wrong.
         ResourceDeclarationError: such a module cannot be imported.
     """
+    from .conf import lifespan_settings  # which nobody asks for before Django is set up
+
     labels = lifespan_settings().autodiscover
     if labels is not False:
         from .autodiscovery import import_modules  # an import of this module does without
