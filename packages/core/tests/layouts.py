@@ -53,7 +53,7 @@ def started() -> None:
 
 async def show(request: HttpRequest) -> JsonResponse:
     """Say whether a view of Django has the state of the project."""
-    mine, state = pool.get(), request.state  # type: ignore[attr-defined]
+    mine, state = pool.get(), request.scope["state"]  # type: ignore[attr-defined]
     return JsonResponse({"shared": state["pool"] is mine, "keys": sorted(state)})
 
 
@@ -152,6 +152,31 @@ def swallowed() -> Any:
     return http_only(get_asgi_application())
 
 
+def traced() -> Any:
+    """Our handler under Datadog's tracer, whose spans go to the journal."""
+    _journal_spans()
+    return get_asgi_application()
+
+
+def traced_stock() -> Any:
+    """Django's own handler under Datadog's tracer, inside of LifespanApplication."""
+    from django.core import asgi
+
+    _journal_spans()
+    return LifespanApplication(asgi.get_asgi_application())
+
+
+def _journal_spans() -> None:
+    from ddtrace.trace import TraceFilter, tracer
+
+    class JournalFilter(TraceFilter):
+        def process_trace(self, trace: Any) -> None:
+            names = [span.name for span in trace if span.name in ("django.request", "django.view")]
+            journal.write("spans", " ".join(names))
+
+    tracer.configure(trace_processors=[JournalFilter()])
+
+
 _LAYOUTS = {
     function.__name__: function
     for function in (
@@ -164,6 +189,8 @@ _LAYOUTS = {
         proxy_fix_unmirrored,
         starlette,
         swallowed,
+        traced,
+        traced_stock,
         unadapted,
         wrapped,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
 import django
 
@@ -19,10 +20,24 @@ __all__ = ("LifespanApplication", "get_asgi_application")
 def get_asgi_application() -> LifespanASGIHandler:
     """Set Django up, and return its ASGI application with the lifespan protocol.
 
-    In ``asgi.py``, import it in place of ``django.core.asgi.get_asgi_application``.
+    In ``asgi.py``, import it in place of ``django.core.asgi.get_asgi_application``. Where a tracer
+    has wrapped that function, requests go through the application that the wrapper makes.
     """
     django.setup(set_prefix=False)
+    from django.core import asgi  # tracers wrap its function as soon as it is imported
+
+    make: Any = asgi.get_asgi_application
+    if _is_wrapped(make):
+        from .traced import TracedHandler
+
+        return TracedHandler(make())
     return LifespanASGIHandler()
+
+
+def _is_wrapped(make: Any) -> bool:
+    """Return whether *make* is not the function that Django or this module has."""
+    is_plain = type(make) is FunctionType and not hasattr(make, "__wrapped__")
+    return not (is_plain and make.__module__ in ("django.core.asgi", __name__))
 
 
 class LifespanApplication:

@@ -14,7 +14,7 @@ from .registry import discover
 if TYPE_CHECKING:
     from .protocol import Receive, Scope, Send
 
-__all__ = ("LifespanASGIHandler", "LifespanASGIRequest")
+__all__ = ("LifespanASGIHandler", "LifespanASGIRequest", "close_websocket")
 
 logger = logging.getLogger("django_asgi_lifespan")
 
@@ -45,9 +45,8 @@ class LifespanASGIHandler(ASGIHandler):
         super().__init__()
         self._gate = LifespanGate()
         if apps.ready:
-            from .adapters.discovery import (
-                application_made,
-            )  # an import of this module does without
+            # An import of this module does without:
+            from .adapters.discovery import application_made
 
             discover()
             application_made(self)
@@ -59,11 +58,15 @@ class LifespanASGIHandler(ASGIHandler):
         else:
             django = super().__call__
             await self._gate.serve(
-                self, _close if scope["type"] == "websocket" else django, scope, receive, send
+                self,
+                close_websocket if scope["type"] == "websocket" else django,
+                scope,
+                receive,
+                send,
             )
 
 
-async def _close(scope: Scope, receive: Receive, send: Send) -> None:
+async def close_websocket(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse a WebSocket, which Django cannot handle: it would raise, and the server answer 500."""
     logger.warning(
         "A WebSocket for %s was refused: Django handles HTTP alone. Put LifespanApplication around "

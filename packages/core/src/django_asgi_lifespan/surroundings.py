@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import sys
 from collections.abc import Iterator
 from types import FrameType
@@ -30,10 +31,7 @@ def modules_of_all_threads() -> set[str]:
 
 def callers() -> Iterator[FrameType]:
     """Yield the frames of the running task that called this, as far as the event loop."""
-    for frame in stack():
-        if module_of(frame) in _LOOPS:
-            return
-        yield frame
+    return itertools.takewhile(lambda frame: module_of(frame) not in _LOOPS, stack())
 
 
 def module_of(frame: FrameType) -> str:
