@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from django_asgi_lifespan import ResourceUnavailableError, causes, resource
 from django_asgi_lifespan.handler import LifespanASGIHandler
 from django_asgi_lifespan.lifespans import lifespans
+from django_asgi_lifespan.places import REMEDIES
 from django_asgi_lifespan.surroundings import modules_of_all_threads
 
 
@@ -171,7 +172,6 @@ async def test_a_client_in_the_same_process_is_named(
         ("django.core.servers.basehttp", "runserver"),
         ("django.core.handlers.wsgi", "wsgi"),
         ("django.test.client", "test client"),
-        ("anything", "anything"),
     ],
 )
 def test_code_that_asks_is_told_the_cause(pool: Any, module: str, cause: str) -> None:
@@ -181,6 +181,20 @@ def test_code_that_asks_is_told_the_cause(pool: Any, module: str, cause: str) ->
     assert str(error.value) == (
         f"pool is not available: no lifespan ran in this process. {causes.CAUSES[cause]}"
     )
+
+
+def test_where_no_server_is_in_sight_the_remedy_is_that_of_the_program(
+    pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or one for every place, if the kind of the program is unknown."""
+    reason = "pool is not available: no lifespan ran in this process. "
+    with pytest.raises(ResourceUnavailableError) as error:
+        pool.get()
+    assert str(error.value) == reason + REMEDIES["test"]
+    monkeypatch.delitem(REMEDIES, "test")
+    with pytest.raises(ResourceUnavailableError) as error:
+        pool.get()
+    assert str(error.value) == reason + causes.CAUSES["anything"]
 
 
 def test_async_code_that_a_thread_waits_for_is_told_the_same(pool: Any) -> None:

@@ -81,7 +81,7 @@ async def test_without_a_lifespan_it_says_that_none_ran() -> None:
     a = declare("a")
     for text in (refusal(a.get), refusal(get_state)):
         assert "no lifespan ran in this process" in text
-        assert "get_asgi_application" in text
+        assert "run_lifespan()" in text
     assert refusal(a.get).startswith("a is not available: ")
     assert refusal(get_state).startswith("The state is not available: ")
 
@@ -104,7 +104,8 @@ async def test_after_a_failed_start_it_says_what_failed() -> None:
         await driver().startup()
     assert refusal(a.get) == (
         "a is not available: the lifespan failed to start: "
-        "broken failed to start: ValueError: no luck"
+        "broken failed to start: ValueError: no luck. The log has the traceback. Remove the cause, "
+        "and start again."
     )
 
 
@@ -114,7 +115,9 @@ async def test_after_the_end_it_says_so() -> None:
     async with driver():
         pass
     assert refusal(a.get) == (
-        "a is not available: the lifespan has ended, and everything that it had opened is closed."
+        "a is not available: the lifespan has ended, and everything that it had opened is closed. "
+        "A task or thread that uses it must end before: start it in a resource, and end it after "
+        "the yield."
     )
 
 
@@ -195,7 +198,11 @@ async def test_a_stopped_resource_is_told_from_one_that_died() -> None:
 
     async with driver():
         pass
-    assert seen == ["a is not available: it is stopped already, because the lifespan is ending."]
+    [message] = seen
+    assert message == (
+        "a is not available: it is stopped already, because the lifespan is ending. Code that "
+        "needs it until then belongs in a resource that requires it."
+    )
 
 
 # Inside a resource
@@ -316,7 +323,11 @@ async def test_what_a_resource_requires_can_die_before_it() -> None:
     async with driver():
         tasks[0].cancel()
         await asyncio.sleep(1)
-    assert seen == ["a is not available: it died while it was running (CancelledError)."]
+    [message] = seen
+    assert message == (
+        "a is not available: it died while it was running (CancelledError). The log has the "
+        "traceback. Remove the cause, and restart the program."
+    )
 
 
 async def test_two_lifespans_keep_the_views_of_their_resources_apart() -> None:

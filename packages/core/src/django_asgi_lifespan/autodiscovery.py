@@ -8,11 +8,12 @@ from types import ModuleType
 from typing import cast
 
 from django.apps import AppConfig, apps
+from django.core.exceptions import AppRegistryNotReady
 from django.utils.module_loading import module_has_submodule
 
 from .errors import ResourceDeclarationError, describe, did_you_mean, shorten
 
-__all__ = ("import_modules",)
+__all__ = ("discovery_remedy", "import_modules")
 
 
 def import_modules(labels: Iterable[str] | None) -> None:
@@ -20,7 +21,14 @@ def import_modules(labels: Iterable[str] | None) -> None:
 
     Raises:
         ResourceDeclarationError: there is no such Django app, or a module cannot be imported.
+        AppRegistryNotReady: Django is not set up.
     """
+    if not apps.apps_ready:
+        raise AppRegistryNotReady(
+            "Django is not set up, so its apps cannot be asked for their resources. In a script, "
+            "call django.setup() first. In asgi.py, call "
+            "django_asgi_lifespan.asgi.get_asgi_application(), which does it."
+        )
     configs = apps.get_app_configs() if labels is None else [*map(_find, labels)]
     for config in configs:
         try:
@@ -59,3 +67,20 @@ def _explain(failed: AppConfig, error: Exception) -> str:
         f"one is about something else, name the Django apps that declare resources: "
         f"ASGI_LIFESPAN = {{'AUTODISCOVER': {others}}}."
     )
+
+
+def discovery_remedy(module: str) -> str:
+    """Return how a resource that *module* declares can be there before the startup."""
+    package, _, name = module.rpartition(".")
+    installed = {config.name: config.label for config in apps.get_app_configs()}
+    if name == "lifespan" and package in installed:
+        return (
+            f"ASGI_LIFESPAN['AUTODISCOVER'] leaves this module out. Add {installed[package]!r} to "
+            f"its list, or import the module in the lifespan.py of an installed Django app."
+        )
+    if name == "lifespan" and not any(package.startswith(f"{each}.") for each in installed):
+        return (
+            f"Only the lifespan.py of an installed Django app is imported by itself: add "
+            f"{package!r} to INSTALLED_APPS."
+        )
+    return "Import this module in the lifespan.py of an installed Django app."

@@ -106,7 +106,9 @@ def why_no_lifespan() -> str:
             return CAUSES[cause]
     if not lifespans.gates and "django.core.handlers.asgi" in modules:
         return CAUSES["application"]
-    return CAUSES["anything"]
+    from .places import remedy
+
+    return remedy() or CAUSES["anything"]
 
 
 def _is_on_stack(package: str) -> bool:

@@ -6,18 +6,26 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .autodiscovery import discovery_remedy
 from .errors import ResourceUnavailableError
 from .lifespans import Lifespan, answering, current_view, lifespans
+from .registry import registry
 
 if TYPE_CHECKING:
     from .roles import Named
 
-__all__ = ("find", "find_lifespan", "find_state")
+__all__ = ("REASONS", "find", "find_lifespan", "find_state")
 
 REASONS = {
     "never begun": "no lifespan ran in this process. {cause}",
-    "failed": "the lifespan failed to start: {failure}",
-    "ended": "the lifespan has ended, and everything that it had opened is closed.",
+    "failed": (
+        "the lifespan failed to start: {failure} The log has the traceback. Remove the cause, and "
+        "start again."
+    ),
+    "ended": (
+        "the lifespan has ended, and everything that it had opened is closed. A task or thread "
+        "that uses it must end before: start it in a resource, and end it after the yield."
+    ),
     "forked": (
         "this process was forked from the one in which the lifespan runs, whose objects work "
         "only there. Start a lifespan in this process: with run_lifespan_sync()."
@@ -34,6 +42,17 @@ REASONS = {
         "the lifespan runs in another event loop, and what was opened there works only "
         "there. Ask in that loop: in an async view, or by async_to_sync in a sync view."
     ),
+    "block elsewhere": (
+        "the lifespan runs in another event loop, and its objects work only there. Run this code "
+        "there: by running.run(...), where the lifespan is that of 'with run_lifespan_sync() as "
+        "running:'. In asynchronous tests and scripts, 'async with run_lifespan():' runs one in "
+        "the loop of the caller."
+    ),
+    "no asyncio": (
+        "no event loop of asyncio runs here, and Django runs on asyncio alone, because asgiref "
+        "does. Call this code by asyncio.run(), not by trio.run(). In synchronous code, use 'with "
+        "run_lifespan_sync() as running:'."
+    ),
     "unfilled": (
         "it is filled when every resource has started. "
         "Inside a resource, name the others in requires=[...] and call .get() on them."
@@ -42,11 +61,16 @@ REASONS = {
         "{other}, which does not require it, so it may not have started or may have stopped. "
         "Declare it: @resource(requires=[{name}]) on {other}."
     ),
-    "died": "it died while it was running ({death}).",
-    "stopped": "it is stopped already, because the lifespan is ending.",
+    "died": (
+        "it died while it was running ({death}). The log has the traceback. Remove the cause, and "
+        "restart the program."
+    ),
+    "stopped": (
+        "it is stopped already, because the lifespan is ending. Code that needs it until then "
+        "belongs in a resource that requires it."
+    ),
     "declared late": (
-        "it was declared after the startup of this lifespan had begun. Import the module "
-        "that declares it from the lifespan.py of an installed Django app."
+        "it was declared after the startup of this lifespan had begun, in {module}. {remedy}"
     ),
 }
 """Why something is not available, each with its remedy."""
@@ -67,8 +91,12 @@ def find(resource: Named) -> Any:
         pass
     if resource in lifespan.died:
         reason = REASONS["died"].format(death=lifespan.died[resource])
+    elif resource in lifespan.resources:
+        reason = REASONS["stopped"]
     else:
-        reason = REASONS["stopped" if resource in lifespan.resources else "declared late"]
+        module = registry.module_of(resource)
+        remedy = discovery_remedy(module)
+        reason = REASONS["declared late"].format(module=module, remedy=remedy)
     raise ResourceUnavailableError(f"{name} is not available: {reason}")
 
 
@@ -120,9 +148,10 @@ def _absence(candidates: Sequence[Lifespan], loop: asyncio.AbstractEventLoop | N
     if any(loop in (None, lifespan.loop) for lifespan in lifespans.unfinished):
         return REASONS["starting"]
     if lifespans.running:
-        return REASONS["elsewhere"]
+        is_served = any(lifespan.receive for lifespan in lifespans.anywhere)
+        return REASONS["elsewhere" if is_served else "block elsewhere"]
     if lifespans.absence == "never begun":
         from .causes import why_no_lifespan
 
         return REASONS["never begun"].format(cause=why_no_lifespan())
-    return REASONS[lifespans.absence].format(failure=lifespans.failure)
+    return REASONS[lifespans.absence].format(failure=f"{lifespans.failure.removesuffix('.')}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from .declaration import Resource
 from .errors import ResourceDeclarationError, did_you_mean, shorten
@@ -59,9 +59,9 @@ class Registry:
 
         return remove
 
-    def module_of(self, declared: Resource[Any]) -> str:
+    def module_of(self, declared: object) -> str:
         """Return the name of the module that declares a resource, or an empty string."""
-        place = self._declared.get(declared)
+        place = cast("dict[object, _Place | None]", self._declared).get(declared)
         return place.module if place is not None else ""
 
     def names(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from collections.abc import AsyncGenerator, Generator
@@ -9,6 +10,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any
 
+from .errors import LifespanError
 from .lifespan import ProjectLifespan
 from .lifespan_thread import LifespanThread, RunningLifespan
 from .lifespans import Lifespan, answering
@@ -26,7 +28,12 @@ async def run_lifespan() -> AsyncGenerator[dict[str, Any]]:
     Raises:
         StartupFailedError: something failed to start, and nothing is left open.
         ShutdownFailedError: something failed to stop, but everything had its turn all the same.
+        LifespanError: the event loop is not of asyncio.
     """
+    if asyncio._get_running_loop() is None:  # under trio
+        from .lookup import REASONS
+
+        raise LifespanError(f"run_lifespan() cannot run here: {REASONS['no asyncio']}")
     with ExitStack() as adapters:
         project = ProjectLifespan({"type": "lifespan"}, adapters=adapters)
         async with project as state:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from .errors import ResourceUnavailableError
 from .lifespans import Lifespan, lifespans
 
 __all__ = ("announce_stopping", "close_websockets", "get_state", "stopping")
@@ -32,7 +33,13 @@ async def stopping() -> None:
     Raises:
         ResourceUnavailableError: where no lifespan has run; the message says why.
     """
-    if asyncio.get_running_loop() not in lifespans.ended_in:
+    loop = asyncio._get_running_loop()
+    if loop is None:  # under trio
+        from .lookup import REASONS
+
+        reason = REASONS["no asyncio"]
+        raise ResourceUnavailableError(f"The notice of the stop is not available: {reason}")
+    if loop not in lifespans.ended_in:
         from .lookup import find_lifespan
 
         await find_lifespan("The notice of the stop").stopping.wait()
