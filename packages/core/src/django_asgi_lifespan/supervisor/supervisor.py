@@ -136,7 +136,8 @@ class Supervisor:
             for task in await self._changes():
                 if task.state is State.OPEN:
                     left -= 1
-                    ready += graph.opened(task)
+                    if task.dependants:
+                        ready += graph.opened(task)
                 else:
                     self._progress.is_ending = True
 
@@ -169,7 +170,8 @@ class Supervisor:
                 if task.state in ENDED and task in asked:
                     asked.remove(task)
                     left -= 1
-                    ready += graph.closed(task)
+                    if task.requires:
+                        ready += graph.closed(task)
 
     async def _changes(self) -> Sequence[ResourceTask]:
         """Return the tasks that changed, or none where the lifespan's own task was cancelled."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from django_asgi_lifespan.errors import describe
 from django_asgi_lifespan.lifespans import current_view
 from django_asgi_lifespan.threads import uncancel
 
 from .generators import go_on, throw
-from .progress import Progress
 from .record import Record
-from .states import ENDED, State, Supervised
+from .states import ENDED, State
 
 __all__ = ("ResourceTask",)
 
@@ -29,24 +28,16 @@ class ResourceTask(Record):
 
     __slots__ = ("_close_request", "_task")
 
+    _close_request: asyncio.Future[None] | None
+    _task: asyncio.Task[None]
+
     # Few tasks have these.
     on_abandon: Callable[[], None] | None = None
     _limit = 0.0
 
-    def __init__(
-        self,
-        progress: Progress,
-        resource: Supervised,
-        *,
-        may_get: Iterable[Supervised] | None = None,
-        level: int | None = None,
-    ) -> None:
-        super().__init__(progress, resource, may_get=may_get, level=level)
-        self._close_request: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[None]
-
     def begin(self) -> None:
         """Start the task that opens the resource."""
+        self._close_request = None
         self._enter(State.OPENING, self.resource.startup_timeout)
         self._task = self._progress.create_task(self._open_wait_close(), name=self.resource.name)
 
