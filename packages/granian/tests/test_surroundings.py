@@ -180,6 +180,18 @@ def test_the_adapter_is_on_behind_applications(serve: Serve, module: str, front:
         assert server.story() == [*STARTED, "stream open", closed, *STOPPED]
 
 
+def test_a_spawned_worker_knows_its_limit(serve: Serve) -> None:
+    """From Python 3.14 on, granian spawns its workers. The parent tells them how long it waits."""
+    with serve("spawning", *options(), "--workers-kill-timeout", "4s") as server:
+        server.wait_until_serving()
+        server.send("/stream/?deaf")
+        server.wait_for("stream open")
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        closed = "stream closed with search in cache of pool"
+        assert server.story() == [*STARTED, "stream open", closed, *STOPPED]
+
+
 def test_a_program_that_imported_the_application_before(serve: Serve) -> None:
     """The adapter is on in its workers, which have that limit. The program goes on afterwards."""
     with serve("preloaded", "{port}") as server:

@@ -23,7 +23,7 @@ from django_asgi_lifespan.adapters import (
     variables_on_stack,
 )
 
-from .stop import SHUTDOWN_FAILED
+from .stop import KILL_TIMEOUT, SHUTDOWN_FAILED
 
 __all__ = ("main",)
 
@@ -84,6 +84,9 @@ def _note_spawned(worker: SpawnProcess) -> tuple[Any, ...]:
     """Take note of a worker as it is pickled, which is how one is spawned."""
     _note(worker)
     _take_over()
+    serve = variables_on_stack(cast("Any", AbstractServer).serve)
+    if serve is not None:
+        os.environ[KILL_TIMEOUT] = str(serve["self"].workers_kill_timeout)
     return cast("tuple[Any, ...]", object.__reduce_ex__(worker, 2))
 
 

@@ -21,7 +21,7 @@ from django_asgi_lifespan.adapters import (
     variables_on_stack,
 )
 
-from .stop import Worker
+from .stop import KILL_TIMEOUT, Worker
 
 __all__ = ("GranianAdapter",)
 
@@ -64,14 +64,13 @@ class GranianAdapter(Adapter):
         if sys.platform == "win32" or not in_main_thread():
             return None
         worker = variables_on_stack(WORKER) or {}
-        protocol, shutdown_event = worker.get("lifespan_handler"), worker.get("shutdown_event")
-        if not isinstance(protocol, LifespanProtocol) or not isinstance(
-            shutdown_event, WorkerSignal
-        ):
+        protocol, event = worker.get("lifespan_handler"), worker.get("shutdown_event")
+        if not isinstance(protocol, LifespanProtocol) or not isinstance(event, WorkerSignal):
             return None
         if protocol.event_startup.is_set() or is_held(protocol):
             return None
         # A forked worker runs on a copy of its parent's stack.
         parent = variables_on_stack(cast("Any", AbstractServer).serve)
-        kill_timeout = None if parent is None else parent["self"].workers_kill_timeout
-        return Worker(protocol, shutdown_event, lifespan, kill_timeout=kill_timeout)
+        told = parent["self"].workers_kill_timeout if parent else os.environ.get(KILL_TIMEOUT)
+        kill_timeout = None if told is None else float(told)
+        return Worker(protocol, event, lifespan, kill_timeout=kill_timeout)

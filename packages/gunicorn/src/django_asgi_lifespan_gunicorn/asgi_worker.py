@@ -77,10 +77,6 @@ def _requests() -> list[Call]:
     return [*calls(HTTP, *http), *calls("gunicorn.asgi.websocket", "WebSocketProtocol.run")]
 
 
-def _coroutine(task: asyncio.Task[Any]) -> Coroutine[Any, Any, Any]:
-    return cast("Coroutine[Any, Any, Any]", task.get_coro())
-
-
 async def _close_idle_connections() -> None:
     """Close every connection that has no request, for which gunicorn would wait.
 
@@ -93,6 +89,7 @@ async def _close_idle_connections() -> None:
         for task, variables in calls(HTTP, *connections):
             ready: asyncio.Event | None = variables["self"]._request_ready
             is_idle = not busy & {task, variables["self"]} and not (ready and ready.is_set())
-            if is_idle and inspect.getcoroutinestate(_coroutine(task)) != inspect.CORO_CREATED:
+            coroutine = cast("Coroutine[Any, Any, Any]", task.get_coro())
+            if is_idle and inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED:
                 task.cancel()
         await asyncio.sleep(POLL)
