@@ -6,10 +6,12 @@ import functools
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from .declaration import Resource
 from .errors import ResourceDeclarationError
+
+if TYPE_CHECKING:
+    from .declaration import Resource
 
 if sys.version_info >= (3, 12):
     from inspect import iscoroutinefunction
@@ -125,7 +127,7 @@ class _StandIn:
         if factory is None:
             self.values = (value,)
         else:
-            self.replacement = Resource(factory, name=resource.name)
+            self.replacement = type(resource)(factory, name=resource.name)
 
 
 _stand_ins: dict[Resource[Any], list[_StandIn]] = {}
