@@ -162,8 +162,8 @@ async def test_an_application_without_a_lifespan_need_not_be_mounted() -> None:
 # MCP
 
 
-def make_mcp_application(write: Write) -> LifespanApplication:
-    """Return an application with an MCP server at /mcp, whose tool uses a resource."""
+def make_mcp_server(write: Write) -> tuple[Any, Resource[Any]]:
+    """Return an MCP server, whose tool uses a resource, and the resource."""
     from mcp.server import MCPServer
 
     @resource
@@ -185,6 +185,12 @@ def make_mcp_application(write: Write) -> LifespanApplication:
         """Greet everybody."""
         return f"hello {', '.join(names.get())}"
 
+    return server, names
+
+
+def make_mcp_application(write: Write) -> LifespanApplication:
+    """Return an application with an MCP server at /mcp, mounted beside Django."""
+    server, names = make_mcp_server(write)
     child = server.streamable_http_app(streamable_http_path="/")
     return dispatch("/mcp", mounted_application(child, name="mcp", requires=[names]))
 
@@ -219,6 +225,18 @@ async def test_a_mounted_mcp_server_lives_with_the_project(urls: None, journal: 
         call = call_tool("http://127.0.0.1:8000/mcp/", "auto", http_client)
         assert await asyncio.wait_for(call, LIMIT) == "hello world"
         assert (await http_client.get("/")).text == "Django"
+    assert journal == EXPECTED
+
+
+@pytest.mark.real_clock
+async def test_an_mcp_server_in_front_lives_with_the_project(journal: list[str]) -> None:
+    """Where LifespanApplication stands around it."""
+    pytest.importorskip("mcp", reason="mcp is not among the packages of `just test-versions`")
+    server, _ = make_mcp_server(journal.append)
+    application = LifespanApplication(server.streamable_http_app())
+    async with LifespanDriver(application), client(application) as http_client:
+        call = call_tool("http://127.0.0.1:8000/mcp", "auto", http_client)
+        assert await asyncio.wait_for(call, LIMIT) == "hello world"
     assert journal == EXPECTED
 
 
