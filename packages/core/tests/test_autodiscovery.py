@@ -104,6 +104,16 @@ def test_the_error_of_the_module_is_the_cause(settings: Any) -> None:
     assert "fastapi_that_is_not_installed" in str(error.value)
 
 
+@pytest.mark.parametrize("text", ["import nothing_at_all", "1 / 0", "def"])
+def test_the_error_knows_the_file_to_watch(settings: Any, tmp_path: Path, text: str) -> None:
+    """Django's autoreloader would watch the file that raised, which is one of ours."""
+    file = tmp_path / "found_vendor" / "lifespan.py"
+    file.write_text(text)
+    with pytest.raises(ResourceDeclarationError) as error:
+        find(settings, "found_vendor")
+    assert error.value.filename == str(file)
+
+
 def test_an_error_of_ours_says_enough(settings: Any, tmp_path: Path) -> None:
     """The module is about resources then."""
     text = OURS.format("client").replace("@resource", "@resource(name='two words')")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from importlib import import_module
 from types import ModuleType
@@ -37,7 +38,10 @@ def import_modules(labels: Iterable[str] | None) -> None:
             raise
         except Exception as error:
             if _has_lifespan(config):
-                raise ResourceDeclarationError(_explain(config, error)) from error
+                failure = ResourceDeclarationError(_explain(config, error))
+                [*_, last] = traceback.extract_tb(error.__traceback__)
+                failure.filename = getattr(error, "filename", None) or last.filename
+                raise failure from error
 
 
 def _find(label: str) -> AppConfig:

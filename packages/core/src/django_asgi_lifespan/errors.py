@@ -40,7 +40,13 @@ class MissingScopeStateError(LifespanError):
 
 
 class ResourceDeclarationError(LifespanError, ImproperlyConfigured):
-    """A resource is declared in a way that cannot work."""
+    """A resource is declared in a way that cannot work.
+
+    Attributes:
+        filename: the file that failed, which Django's autoreloader watches then.
+    """
+
+    filename: str | None = None
 
 
 class AdapterError(LifespanError, ImproperlyConfigured):
