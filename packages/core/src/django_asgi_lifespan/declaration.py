@@ -32,11 +32,13 @@ class Resource(Generic[T_co]):
         declared_name: the same, unless the settings have another name for it.
         requires: the resources, or names of resources, that start before it and stop after it.
         startup_timeout, shutdown_timeout: its limits in seconds. None sets no limit of its own.
+        module: the name of the module that declares it.
         merged: whether a mapping that it yields goes into the state key by key.
         overrides: the value that stands in for it, if any.
         replacement: the resource that is opened in its place, if any.
     """
 
+    module = ""
     overrides: Sequence[Any] = ()
     replacement: Resource[Any] | None = None
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from .autodiscovery import discovery_remedy
 from .errors import ResourceUnavailableError
 from .lifespans import Lifespan, answering, current_view, lifespans
-from .registry import registry
 
 if TYPE_CHECKING:
-    from .roles import Named
+    from .roles import Yielding
 
 __all__ = ("REASONS", "find", "find_lifespan", "find_state")
 
@@ -76,7 +75,7 @@ REASONS = {
 """Why something is not available, each with its remedy."""
 
 
-def find(resource: Named) -> Any:
+def find(resource: Yielding) -> Any:
     """Return the value of *resource*, or raise a ResourceUnavailableError that says why not."""
     name = resource.name
     view = current_view.get()
@@ -94,9 +93,8 @@ def find(resource: Named) -> Any:
     elif resource in lifespan.resources:
         reason = REASONS["stopped"]
     else:
-        module = registry.module_of(resource)
-        remedy = discovery_remedy(module)
-        reason = REASONS["declared late"].format(module=module, remedy=remedy)
+        remedy = discovery_remedy(resource.module)
+        reason = REASONS["declared late"].format(module=resource.module, remedy=remedy)
     raise ResourceUnavailableError(f"{name} is not available: {reason}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 from .declaration import Resource
 from .errors import ResourceDeclarationError, did_you_mean, shorten
@@ -48,7 +48,8 @@ class Registry:
 
     def add(self, declared: Resource[Any]) -> None:
         """Add a resource."""
-        self._declared[declared] = _Place()
+        self._declared[declared] = place = _Place()
+        declared.module = place.module
 
     def add_unnamed(self, declared: Resource[Any]) -> Callable[[], None]:
         """Add a resource that no other can require, and return a function that removes it."""
@@ -58,11 +59,6 @@ class Registry:
             self._declared.pop(declared, None)
 
         return remove
-
-    def module_of(self, declared: object) -> str:
-        """Return the name of the module that declares a resource, or an empty string."""
-        place = cast("dict[object, _Place | None]", self._declared).get(declared)
-        return place.module if place is not None else ""
 
     def names(self) -> list[str]:
         """Return the names of the declared resources, in the order of their declaration."""
@@ -147,7 +143,7 @@ class Registry:
     ) -> Resource[Any]:
         if isinstance(wanted, str):
             name = wanted
-            found = by_name.get(f"{self.module_of(declared)}.{name}") or by_name.get(name)
+            found = by_name.get(f"{declared.module}.{name}") or by_name.get(name)
         else:
             name = wanted.name
             found = by_name.get(name)
@@ -160,7 +156,7 @@ class Registry:
         )
 
     def _address(self, declared: Resource[Any]) -> str:
-        return f"{self.module_of(declared)}.{declared.declared_name}"
+        return f"{declared.module}.{declared.declared_name}"
 
     def _explain_clash(self, one: Resource[Any], other: Resource[Any]) -> str:
         places = self._address(one), self._address(other)

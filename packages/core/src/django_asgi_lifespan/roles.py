@@ -27,6 +27,9 @@ class Yielding(Named, Protocol):
     @property
     def merged(self) -> bool: ...
 
+    @property
+    def module(self) -> str: ...
+
 
 class View(Protocol):
     """The view that the code of one resource has of its lifespan.
