@@ -49,7 +49,9 @@ class BegunLifespans:
         """Return the lifespan of a request, or the outcome of the last one, in its event loop."""
         if loop in self._begun:
             return self.find(loop, scope)
-        return self._outcomes[loop] if loop in self._outcomes else self.latest
+        if loop in self._outcomes:
+            return self._outcomes[loop]
+        return self.latest
 
     def find(self, loop: asyncio.AbstractEventLoop, scope: Scope) -> Lifespan | None:
         """Return the lifespan of a request: of several, the one whose objects its state holds."""
