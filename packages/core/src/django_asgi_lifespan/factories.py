@@ -95,7 +95,7 @@ def _means_application(factory: Any, parameter: inspect.Parameter) -> bool:
     """Return whether *parameter* is meant to get an ASGI application, by name or annotation."""
     if parameter.name in ("app", "application"):
         return True
-    annotation = parameter.annotation
+    annotation: Any = getattr(parameter.annotation, "__forward_arg__", parameter.annotation)
     if isinstance(annotation, str):
         annotation = getattr(sys.modules.get(factory.__module__), annotation, annotation)
     if isinstance(annotation, str):  # it names a type that only type checkers import, or several
@@ -172,7 +172,7 @@ def _signature(factory: Callable[..., Any]) -> inspect.Signature:
     if sys.version_info >= (3, 14):  # annotations may name types that only type checkers import
         from annotationlib import Format
 
-        return inspect.signature(factory, annotation_format=Format.STRING)
+        return inspect.signature(factory, annotation_format=Format.FORWARDREF)
     return inspect.signature(factory)
 
 
