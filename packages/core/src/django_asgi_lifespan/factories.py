@@ -9,6 +9,7 @@ import sys
 import typing
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from importlib import import_module
 from types import CodeType, FunctionType
 from typing import Any, cast
 
@@ -169,11 +170,10 @@ def _required_parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]
 
 
 def _signature(factory: Callable[..., Any]) -> inspect.Signature:
-    if sys.version_info >= (3, 14):  # annotations may name types that only type checkers import
-        from annotationlib import Format
-
-        return inspect.signature(factory, annotation_format=Format.FORWARDREF)
-    return inspect.signature(factory)
+    # From Python 3.14 on, annotations may name types that only type checkers import.
+    lazily = import_module("annotationlib").Format.FORWARDREF if sys.version_info >= (3, 14) else 0
+    options: dict[str, Any] = {"annotation_format": lazily} if lazily else {}
+    return inspect.signature(factory, **options)
 
 
 def _is_async_manager(kind: type[Any]) -> bool:
