@@ -89,6 +89,7 @@ def test_an_interrupted_worker_is_replaced(command: Start) -> None:
         server.wait_for("cache held", times=3)
         server.open_gate("cache")
         server.wait_for("search open", times=2)
+        server.wait_until_serving()
         assert server.get("/async/").status == 200
         server.stop("SIGTERM")
         assert server.wait() == 0
