@@ -66,6 +66,23 @@ async def test_a_startup_names_the_pending_at_each_doubling(
     ]
 
 
+async def test_a_startup_that_blocked_the_event_loop_names_the_next(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The warning comes when the loop turns again, perhaps before the next resource begins."""
+
+    @resource
+    async def blocking() -> AsyncIterator[None]:
+        loop: Any = asyncio.get_running_loop()
+        loop.pass_time(6)
+        yield
+
+    declare("pool", 0, requires=[blocking])
+    await start()
+    [warning] = warnings(caplog)
+    assert warning in (goes_on(6, "pool"), goes_on(6, "pool, the signal receivers"))
+
+
 async def test_a_startup_in_time_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
     """Neither then nor while it serves."""
     declare("pool", 4.9)

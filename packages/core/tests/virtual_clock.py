@@ -39,6 +39,10 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def pass_time(self, seconds: float) -> None:
+        """Let the clock go on while code blocks the event loop."""
+        self._jumping.now += seconds
+
 
 class LeakError(AssertionError):
     """A test left a task behind, or an exception that nobody looked at."""

@@ -36,7 +36,6 @@ class DeepCopyCheck:
     """Stands first in the server's dictionary where a wrapper in front copies each scope deeply.
 
     The copy fails at it with an error that names the remedy, instead of at the next value.
-
     """
 
     def __init__(self, lifespan: Lifespan) -> None:

@@ -51,7 +51,9 @@ class PhaseLimits:
         self._progress.limits.after(GRACE, self._cut)
 
     def _remind(self, seconds: float) -> None:
-        self._progress.report.startup_goes_on(seconds, self._names(State.OPENING))
+        # After code that has blocked the event loop, the next resources may not have begun.
+        names = self._names(State.OPENING) or self._names(State.WAITING)
+        self._progress.report.startup_goes_on(seconds, names)
 
     def _exceed_startup(self) -> None:
         self._exceed("startup", "STARTUP_TIMEOUT", self._startup, State.OPENING)
