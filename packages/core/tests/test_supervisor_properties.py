@@ -270,3 +270,17 @@ def test_a_cancellation_of_the_whole_loop_between_two_starts_is_no_failure(
     cancellation = Cancellation(anchor=Anchor.START, turns=turns, everything=True)
     scenario = Scenario(plans=plans, cancellations=(cancellation,), task_factory=factory)
     assert not [entry for entry in _check(scenario).journal if entry.what == "error"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_death_after_a_cancellation_that_the_server_lost_is_told(seed: int) -> None:
+    """Before Python 3.12, ``wait_for`` of a server may lose that of the lifespan's task."""
+    slow = Plan(requires=(0,), closing=Act(seconds=1, on_cancel=OnCancel.IGNORE))
+    scenario = Scenario(
+        plans=(Plan(dies_after=2.1), Plan(opening=Act(seconds=1.5)), slow),
+        cancellations=(Cancellation(anchor=Anchor.SHUTDOWN, everything=True, seed=seed),),
+        waits_with_timeout=True,
+        service=0.0,
+    )
+    errors = [entry.detail for entry in _check(scenario).journal if entry.what == "error"]
+    assert errors == (["r0 died while it was running"] if sys.version_info < (3, 12) else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import sys
@@ -97,6 +98,14 @@ class Facts:
         if times and self.cancellation_may_be_lost():
             times = [time for time in times if time > times[0] + EPSILON]
         return [time for time in times if time > times[0] + EPSILON]
+
+    def known_cancellations(self) -> list[float]:
+        """Return those that the lifespan got to know: all but those of a moment that were lost."""
+        times = self.world.cancellations
+        is_first_known = isinstance(self.world.outcome, asyncio.CancelledError)
+        if times and self.cancellation_may_be_lost() and not is_first_known:
+            return [time for time in times if time > times[0] + EPSILON]
+        return times
 
     def cancellation_may_be_lost(self) -> bool:
         """Before Python 3.12, wait_for may lose one that comes together with the result."""

@@ -17,9 +17,7 @@ def right_outcome(facts: Facts) -> Iterator[str]:
     """The exception that ends the lifespan is the server's own, or there is none."""
     world = facts.world
     expected: type[BaseException] | None = None
-    if world.cancellations and not (
-        facts.cancellation_may_be_lost() and not isinstance(world.outcome, asyncio.CancelledError)
-    ):
+    if facts.known_cancellations():
         expected = asyncio.CancelledError
     elif any(entry.what == "is broken" for entry in facts.journal):
         expected = ConnectionError

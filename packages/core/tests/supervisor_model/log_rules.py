@@ -62,7 +62,7 @@ def _phrases(facts: Facts, story: Story) -> Iterator[tuple[str, bool, bool]]:
         certain = due < end - EPSILON and due < hurry - EPSILON
         yield f"did not {step} within", certain, due < end + EPSILON
     since = story.time("closes")
-    cancelled = min([*facts.world.cancellations, math.inf])
+    cancelled = min([*facts.known_cancellations(), math.inf])
     yield (
         "died while it was running",
         story.died and since < cancelled - EPSILON,
