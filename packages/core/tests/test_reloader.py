@@ -25,6 +25,7 @@ PROGRAM = """
 import logging, os, signal, sys, threading
 import django
 from django.conf import settings
+from django.utils.autoreload import autoreload_started
 from django_asgi_lifespan.adapters import run_with_reloader
 from testkit import gates, journal
 
@@ -49,6 +50,9 @@ def stop():
     closed.wait()
     return int(os.environ.get("CODE", 0))
 
+def fail(sender, **details):
+    raise LookupError(os.environ["FAILURE"])
+
 def tell(event, details):
     if event == "subprocess.Popen":
         journal.write("parent", "told")
@@ -56,6 +60,8 @@ def tell(event, details):
 
 if "TOLD" in os.environ and "RUN_MAIN" not in os.environ:
     sys.addaudithook(tell)
+if "FAILURE" in os.environ:
+    autoreload_started.connect(fail)
 sys.platform = os.environ.get("PLATFORM", sys.platform)
 run_with_reloader(serve, stop=stop, logger=logging.getLogger("server"), port=80)
 """
@@ -176,6 +182,14 @@ def test_a_changed_file_closes_the_server_before_the_next_one_begins(
         assert program.stories() == [["server open", "server closed"]] * 2
 
 
+def test_a_failure_to_watch_closes_the_server(run: Run) -> None:
+    """The traceback is shown: the code that fails may be the project's own."""
+    with run(FAILURE="no such folder") as program:
+        assert program.wait() == 1
+        assert "LookupError: no such folder" in program.output()
+        assert program.story() == ["server open", "server closed"]
+
+
 def test_a_killed_parent_closes_the_server(run: Run) -> None:
     """No process is left to serve."""
     with run() as program:
@@ -274,6 +288,7 @@ def test_code_that_blocks_the_event_loop_is_not_waited_for(
         (autoreload.run_with_reloader, "reloader = get_reloader()"),
         (autoreload.run_with_reloader, "logger.info("),
         (autoreload.run_with_reloader, "start_django(reloader, main_func, *args, **kwargs)"),
+        (autoreload.start_django, "ensure_echo_on()"),
         (autoreload.start_django, "django_main_thread.start()"),
         (autoreload.trigger_reload, "sys.exit(3)"),
     ],

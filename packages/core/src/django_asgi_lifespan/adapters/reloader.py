@@ -6,7 +6,8 @@ closed its resources.
 
 The private parts of django/utils/autoreload.py (Django 4.2 to 6.1) on which this module and the one
 of the child rely: ``get_child_arguments``, ``start_django``, ``get_reloader``,
-``DJANGO_AUTORELOAD_ENV`` and ``logger``. ``tests/test_reloader.py`` looks them up.
+``ensure_echo_on``, ``DJANGO_AUTORELOAD_ENV`` and ``logger``. ``tests/test_reloader.py`` looks them
+up.
 """
 
 from __future__ import annotations

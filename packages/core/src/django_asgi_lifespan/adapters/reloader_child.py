@@ -71,7 +71,11 @@ def stop_in_thread(
 
 
 class Child:
-    """The process that serves: its main thread watches the files, another one runs the server."""
+    """The process that serves: one thread watches the files, another one runs the server.
+
+    The main thread waits for OS signals. Their handler raises nothing: where two arrive at once,
+    Python may call the second handler with the exception of the first one still set.
+    """
 
     def __init__(self, stop: Callable[[], int], logger: logging.Logger) -> None:
         self._stop = stop
@@ -79,51 +83,61 @@ class Child:
         self._is_told = False
         self._told_at = math.inf
         self._is_closing = False
+        self._served = threading.Event()
+        self._watched = threading.Event()
+        self._code = 1
 
     def run(self, serve: Callable[..., object], options: dict[str, Any]) -> NoReturn:
-        reloader = autoreload.get_reloader()
-        autoreload.logger.info("Watching for file changes with %s", reloader.__class__.__name__)
         for number in stop_signals():
             signal.signal(number, self._receive)
         if PIPE in os.environ:
             pipe = int(os.environ.pop(PIPE))
             threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
-        code = 0
-        ended = threading.Event()
+        autoreload.ensure_echo_on()  # it sets an OS signal's handler, as only this thread may
+        watch = threading.Thread(
+            target=self._watch, args=(serve, options), name="autoreload", daemon=True
+        )
+        watch.start()
+        while not (self._is_told or self._watched.wait(TICK)):
+            pass
+        self._is_closing = True
+        failure = self._stop()
+        self._served.wait(PATIENCE)
+        code = failure if self._is_told else self._code
+        exit_despite_threads(self._logger, after=PATIENCE, code=code)
+        sys.exit(code)
+
+    def _watch(self, serve: Callable[..., object], options: dict[str, Any]) -> None:
+        """Serve in another thread, and watch the files until one has changed."""
 
         def serve_to_the_end(**options: Any) -> None:
             try:
                 serve(**options)
             finally:
-                ended.set()
+                self._served.set()
 
+        reloader = autoreload.get_reloader()
+        autoreload.logger.info("Watching for file changes with %s", reloader.__class__.__name__)
         try:
             autoreload.start_django(reloader, serve_to_the_end, **options)
         except SystemExit as reason:
-            code = reason.code if isinstance(reason.code, int) else 0
+            self._code = reason.code if isinstance(reason.code, int) else 0
         finally:
-            self._is_closing = True
-            failure = self._stop()
-            ended.wait(PATIENCE)
-        if self._is_told:
-            code = failure
-        exit_despite_threads(self._logger, after=PATIENCE, code=code)
-        sys.exit(code)
+            self._watched.set()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         """Stop at the first OS signal. A later Ctrl+C ends the process while it closes.
 
         Ctrl+C comes twice, from the terminal and as SIGTERM from the parent.
         """
-        # Before any call: a second OS signal may interrupt it, and must not raise there as well.
-        is_first, self._is_told = not self._is_told, True
-        if is_first:
+        if not self._is_told:
             self._told_at = time.monotonic()
-        elif time.monotonic() - self._told_at < SAME_STOP:
-            return
-        if not self._is_closing:
-            sys.exit()
-        if number == signal.SIGINT:
+            self._is_told = True
+        elif (
+            number == signal.SIGINT
+            and self._is_closing
+            and time.monotonic() - self._told_at >= SAME_STOP
+        ):
             _exit_at_once()
 
 
