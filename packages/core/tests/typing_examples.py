@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -148,6 +148,26 @@ async def use() -> int:
 
 assert_type(running.run(use()), int)
 resources: list[Resource[object]] = [http_client, prices, pool]  # covariant
+
+
+def declare_those(those: Collection[Resource[Any]], names: set[str]) -> None:
+    """Every collection or iterator of resources or names will do."""
+    resource(Pool, name="a", requires=those)
+    resource(Pool, name="b", requires=(each for each in those))
+    resource(Pool, name="c", requires=names)
+    resource(Pool, name="d", requires={http_client: 1}.keys())
+    resource(Pool, name="e", requires=("pool", http_client))
+    resource(Pool, name="f", requires=[])
+    resource(Pool, name="g", requires={"pool", http_client})
+    resource(name="h", requires=resources)(Pool)
+    mounted_application(child, name="m", requires=["pool"])
+
+
+# A string is no list of requirements, nor is a resource.
+resource(Pool, name="i", requires="pool")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+resource(name="j", requires="pool")(Pool)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+resource(Pool, name="k", requires=pool)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+mounted_application(child, name="l", requires="pool")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 resource(aiosqlite.connect)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
 resource(Pool())  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
