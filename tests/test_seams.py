@@ -1,4 +1,4 @@
-"""Each adapter's `tests/seams.py` lists the private parts of others that the adapter relies on.
+"""The `tests/seams.py` of each package lists the private parts of others that it relies on.
 
 A seam is a place and a text. The place is a file below site-packages or of Python itself. The line
 after a colon has the text in the newest release that `pyproject.toml` pins. The class or function
@@ -26,7 +26,7 @@ WITHOUT_FILE = re.compile(r"(?<=[ (]):\d+\b")
 
 
 class Seam(NamedTuple):
-    """One line of an adapter's list, its place taken apart."""
+    """One line of a list, its place taken apart."""
 
     file: str
     line: int | None
@@ -39,10 +39,10 @@ class Seam(NamedTuple):
         return self.file.partition("/")[0].removesuffix(".py")
 
 
-def read_seams(adapter: str) -> list[Seam]:
-    """Return the list of an adapter."""
+def read_seams(package: str) -> list[Seam]:
+    """Return the list of a package."""
     seams = []
-    for place, text in runpy.run_path(str(PACKAGES / adapter / "tests" / "seams.py"))["SEAMS"]:
+    for place, text in runpy.run_path(str(PACKAGES / package / "tests" / "seams.py"))["SEAMS"]:
         found = PLACE.fullmatch(place)
         assert found, f"{place!r} is no place"
         seams.append(Seam(found["file"], found["line"] and int(found["line"]), found["name"], text))
@@ -85,28 +85,28 @@ def find_fault(seam: Seam) -> str | None:
     return None
 
 
-ADAPTERS = sorted(path.parents[1].name for path in PACKAGES.glob("*/tests/seams.py"))
+LISTED = sorted(path.parents[1].name for path in PACKAGES.glob("*/tests/seams.py"))
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
-def test_every_text_stands_at_its_place(adapter: str) -> None:
+@pytest.mark.parametrize("package", LISTED)
+def test_every_text_stands_at_its_place(package: str) -> None:
     """In the installed release of the server, of Django and of the libraries below."""
-    faults = {seam: find_fault(seam) for seam in read_seams(adapter)}
+    faults = {seam: find_fault(seam) for seam in read_seams(package)}
     assert {seam.file: fault for seam, fault in faults.items() if fault} == {}
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
-def test_each_line_that_is_named_is_a_seam(adapter: str) -> None:
+@pytest.mark.parametrize("package", LISTED)
+def test_each_line_that_is_named_is_a_seam(package: str) -> None:
     """In the README and in the modules: a reader who looks it up finds it."""
-    seams = read_seams(adapter)
+    seams = read_seams(package)
     known = {f"{seam.file}:{seam.line}" for seam in seams}
-    known |= {place.removeprefix(f"{adapter}/") for place in known}
-    for file in [PACKAGES / adapter / "README.md", *(PACKAGES / adapter / "src").rglob("*.py")]:
+    known |= {place.removeprefix(f"{package}/") for place in known}
+    for file in [PACKAGES / package / "README.md", *(PACKAGES / package / "src").rglob("*.py")]:
         text = file.read_text()
         assert set(MENTION.findall(text)) - known == set(), file
         assert WITHOUT_FILE.findall(text) == [], file
 
 
-def test_every_adapter_has_a_list() -> None:
-    """The core relies on no server."""
-    assert {path.name for path in PACKAGES.iterdir()} - {"core"} == set(ADAPTERS)
+def test_every_package_has_a_list() -> None:
+    """Also the core."""
+    assert {path.name for path in PACKAGES.iterdir()} == set(LISTED)

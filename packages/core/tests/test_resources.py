@@ -51,6 +51,7 @@ async def test_the_signature_of_the_decorator_shows_its_options() -> None:
         "requires",
         "startup_timeout",
         "shutdown_timeout",
+        "keep_connections",
     ]
     assert all(option.kind is option.KEYWORD_ONLY for option in options)
 

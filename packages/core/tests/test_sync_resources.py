@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -383,13 +384,14 @@ def test_the_kinds_are_told_apart_by_what_they_are() -> None:
 
 async def test_one_that_is_abandoned_as_it_opens_is_closed_by_its_task() -> None:
     """Its thread has handed over already. A hung exit then holds nobody."""
-    release, leaving = threading.Event(), threading.Event()
+    release, leaving, closed = threading.Event(), threading.Event(), threading.Event()
 
     class Slow(Model):
         def __exit__(self, *exception: object) -> None:
             leaving.set()
             release.wait(DEADLINE)
             super().__exit__(*exception)
+            closed.set()
 
     manager = InThread(Slow, "slow")
 
@@ -402,7 +404,9 @@ async def test_one_that_is_abandoned_as_it_opens_is_closed_by_its_task() -> None
     opened: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     task = asyncio.ensure_future(live())
     await asyncio.sleep(0)
-    manager._thread.call.result(DEADLINE)  # without a turn of the loop
+    give_up = time.monotonic() + DEADLINE
+    while not manager._entered:  # without a turn of the loop
+        assert time.monotonic() < give_up
     manager.abandon()
     slow = await opened
     assert await asyncio.to_thread(leaving.wait, DEADLINE)
@@ -410,9 +414,8 @@ async def test_one_that_is_abandoned_as_it_opens_is_closed_by_its_task() -> None
     task.cancel()
     await asyncio.wait([task], timeout=DEADLINE)
     assert task.cancelled()
-    [thread] = [each for each in threading.enumerate() if each.name == "slow"]
     release.set()
-    await asyncio.to_thread(thread.join, DEADLINE)
+    assert await asyncio.to_thread(closed.wait, DEADLINE)
     assert slow.closed
 
 

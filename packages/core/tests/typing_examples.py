@@ -39,6 +39,12 @@ async def prices() -> AsyncGenerator[dict[str, float]]:
     yield {"bread": 2.5}
 
 
+@resource(keep_connections=True)
+def leadership() -> Iterator[bool]:
+    """With the option that keeps Django's database connections open."""
+    yield True
+
+
 @resource
 @asynccontextmanager
 async def managed() -> AsyncGenerator[int]:
@@ -123,6 +129,7 @@ assert_type(pool.get(), Pool)
 assert_type(named_pool.get(), Pool)
 assert_type(client.get(), httpx.AsyncClient)
 assert_type(model.get(), bytes)
+assert_type(leadership.get(), bool)
 assert_type(lock.get(), str)
 assert_type(lifespan.get(), dict[str, int])
 assert_type(annotated.get(), dict[str, int])

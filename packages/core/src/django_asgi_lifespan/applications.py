@@ -46,6 +46,7 @@ class ApplicationLifespan:
     name = "the application's lifespan"
     startup_timeout = None
     shutdown_timeout = None
+    keep_connections = False
 
     def __init__(self, lifespan: Lifespan, application: Application, *, level: int) -> None:
         self._lifespan = lifespan

@@ -32,6 +32,7 @@ class Resource(Generic[T_co]):
         declared_name: the same, unless the settings have another name for it.
         requires: the resources, or names of resources, that start before it and stop after it.
         startup_timeout, shutdown_timeout: its limits in seconds. None sets no limit of its own.
+        keep_connections: whether its database connections stay open while it is open.
         module: the name of the module that declares it.
         merged: whether a mapping that it yields goes into the state key by key.
         overrides: the value that stands in for it, if any.
@@ -50,6 +51,7 @@ class Resource(Generic[T_co]):
         requires: Iterable[Resource[Any] | str] = (),
         startup_timeout: float | None = None,
         shutdown_timeout: float | None = None,
+        keep_connections: bool = False,
     ) -> None:
         self.factory = factory
         self._is_async_generator, self._takes_application = _read(factory)
@@ -57,6 +59,7 @@ class Resource(Generic[T_co]):
         self.requires = self._read_requires(requires)
         self.startup_timeout = startup_timeout
         self.shutdown_timeout = shutdown_timeout
+        self.keep_connections = keep_connections
         self._validate_options()
         self.declared_name = self.name
         self.merged = self._takes_application
@@ -131,7 +134,7 @@ class Resource(Generic[T_co]):
         return make() if self._is_async_generator else self._manage(make)
 
     async def _manage(self, make: Callable[[], Any]) -> AsyncGenerator[Any]:
-        from .factories import make_manager
+        from .opening import make_manager
 
         async with make_manager(self.factory, make, self.name) as value:
             yield value

@@ -1,21 +1,19 @@
-"""The functions and classes that a resource can be made from, and how each kind is opened."""
+"""The functions and classes that a resource can be made from."""
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import re
 import sys
 import typing
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
 from importlib import import_module
 from types import CodeType, FunctionType
 from typing import Any, cast
 
 from .errors import ResourceDeclarationError
 
-__all__ = ("make_manager", "origin", "read")
+__all__ = ("is_async_manager", "is_manager", "origin", "read")
 
 _APPLICATION_TYPE = re.compile(r"\b(\w*App|\w*Application|ASGIHandler|FastAPI|Starlette)\b")
 
@@ -47,8 +45,8 @@ def _validate(factory: object) -> None:
             f"resource, write '@resource(name={factory!r})' above its function."
         )
     kind = type(factory)
-    is_manager = _is_async_manager(kind) or _is_manager(kind)  # which may be callable as well
-    if is_manager or not callable(factory):
+    # An instance that is a context manager may be callable as well.
+    if is_async_manager(kind) or is_manager(kind) or not callable(factory):
         raise ResourceDeclarationError(
             f"{factory!r} is an instance; what is wanted is a function, because each lifespan "
             f"opens the resource anew. Write '@resource' above a generator function that yields "
@@ -115,41 +113,14 @@ def _is_application_type(annotation: object) -> bool:
     return isinstance(code, CodeType) and code.co_varnames[1:4] == ("scope", "receive", "send")
 
 
-def make_manager(
-    factory: Any, make: Callable[[], Any], name: str
-) -> AbstractAsyncContextManager[Any, bool | None]:
-    """Return an async context manager for one lifespan of the resource *name*.
+def is_async_manager(kind: object) -> bool:
+    """Return whether instances of *kind* work with ``async with``."""
+    return hasattr(kind, "__aenter__") and hasattr(kind, "__aexit__")
 
-    Args:
-        make: calls *factory*, with the application where it takes that.
 
-    Raises:
-        ResourceDeclarationError: *factory* returned an object that is no context manager.
-    """
-    from .threads import InThread  # asynchronous resources do without
-
-    if inspect.isgeneratorfunction(factory):
-        return InThread(contextlib.contextmanager(make), name)
-    if isinstance(factory, type) and not _is_async_manager(factory) and _is_manager(factory):
-        return InThread(make, name)
-    manager: object = make()
-    if _is_async_manager(type(manager)):
-        return cast("AbstractAsyncContextManager[Any, bool | None]", manager)
-    if _is_manager(type(manager)):
-        return InThread(lambda: cast("Any", manager), name)
-    # Below a lambda or a decorator, the function does not show that it is a generator function.
-    generator: Any = manager
-    if isinstance(manager, AsyncIterator):
-        return contextlib.asynccontextmanager(lambda: generator)()
-    if isinstance(manager, Iterator):
-        return InThread(contextlib.contextmanager(lambda: generator), name)
-    if inspect.iscoroutine(manager):
-        manager.close()
-    raise ResourceDeclarationError(
-        f"The resource {name} ({origin(factory)}) returned {manager!r}, which is no context "
-        f"manager. Yield the value from a generator function, or return an object that works "
-        f"with 'async with' or 'with'."
-    )
+def is_manager(kind: object) -> bool:
+    """Return whether instances of *kind* work with ``with``."""
+    return hasattr(kind, "__enter__") and hasattr(kind, "__exit__")
 
 
 def _required_parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -174,11 +145,3 @@ def _signature(factory: Callable[..., Any]) -> inspect.Signature:
     lazily = import_module("annotationlib").Format.FORWARDREF if sys.version_info >= (3, 14) else 0
     options: dict[str, Any] = {"annotation_format": lazily} if lazily else {}
     return inspect.signature(factory, **options)
-
-
-def _is_async_manager(kind: type[Any]) -> bool:
-    return hasattr(kind, "__aenter__") and hasattr(kind, "__aexit__")
-
-
-def _is_manager(kind: type[Any]) -> bool:
-    return hasattr(kind, "__enter__") and hasattr(kind, "__exit__")

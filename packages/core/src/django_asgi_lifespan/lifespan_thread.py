@@ -19,6 +19,7 @@ from .errors import LifespanError, LifespanFailedError
 from .last_resort import log
 from .lifespan import ProjectLifespan
 from .lifespans import Lifespan
+from .own_thread import OwnThreads
 
 __all__ = ("LifespanThread", "RunningLifespan")
 
@@ -39,15 +40,20 @@ class RunningLifespan:
     Attributes:
         state: the state of the lifespan.
         loop: the event loop in that thread.
+        threads: run the synchronous code of coroutines.
     """
 
     def __init__(self, state: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
         self.state = state
         self.loop = loop
         self._pid = os.getpid()
+        self.threads = OwnThreads()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return what *coroutine* returns, run in the event loop of the lifespan.
+
+        Synchronous code in it, such as Django's ORM, has a thread that no other call uses
+        meanwhile. Django's database connections of that thread are treated as around a request.
 
         Raises:
             LifespanError: the event loop cannot run it, and the message says why.
@@ -56,7 +62,7 @@ class RunningLifespan:
         if reason:
             coroutine.close()
             raise LifespanError(f"The lifespan cannot run {coroutine!r}: {reason}")
-        call = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        call = asyncio.run_coroutine_threadsafe(self.threads.lend_to(coroutine), self.loop)
         try:
             return call.result()
         finally:
@@ -174,8 +180,12 @@ class LifespanThread:
             project = ProjectLifespan({"type": "lifespan"}, adapters=adapters)
             async with project as state:
                 self.lifespan = project.lifespan
-                self._started.set_result(RunningLifespan(state, asyncio.get_running_loop()))
-                await self._over.wait()
+                running = RunningLifespan(state, asyncio.get_running_loop())
+                self._started.set_result(running)
+                try:
+                    await self._over.wait()
+                finally:
+                    await running.threads.end()
 
 
 def _stop_at_exit(reference: weakref.ref[LifespanThread]) -> None:

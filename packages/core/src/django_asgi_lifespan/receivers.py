@@ -52,6 +52,7 @@ class SignalReceivers:
 
     startup_timeout = None
     shutdown_timeout = None
+    keep_connections = False
 
     def __init__(self, lifespan: Lifespan, scope: Scope) -> None:
         self._lifespan = lifespan

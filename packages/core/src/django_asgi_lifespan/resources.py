@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         requires: _NoString | Iterator[Resource[Any] | str]
         startup_timeout: float | None
         shutdown_timeout: float | None
+        keep_connections: bool
 
     T_co = TypeVar("T_co", covariant=True)
     ApplicationT = TypeVar("ApplicationT", bound=Callable[[Any, Any, Any], Awaitable[None]])
@@ -127,6 +128,7 @@ def resource(
     requires: Iterable[Resource[Any] | str] = (),
     startup_timeout: float | None = None,
     shutdown_timeout: float | None = None,
+    keep_connections: bool = False,
     **unknown: object,
 ) -> Any:
     """Declare a resource: opened once per worker before the first request, closed after the last.
@@ -145,6 +147,9 @@ def resource(
         requires: resources, or names of resources, to start before it and to stop after it.
         startup_timeout: seconds that it may take to open. By default it has no limit of its own.
         shutdown_timeout: seconds that it may take to close. By default it has no limit of its own.
+        keep_connections: whether Django's database connections that it opens stay open while it
+            is open, for an advisory lock or a LISTEN. By default they are closed when it has
+            opened, and again when it has closed.
 
     Returns:
         A Resource whose ``.get()`` returns the opened object.
@@ -162,6 +167,7 @@ def resource(
             requires=requires,
             startup_timeout=startup_timeout,
             shutdown_timeout=shutdown_timeout,
+            keep_connections=keep_connections,
         )
         registry.add(declared)
         return declared

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncGenerator, Generator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -14,6 +14,7 @@ from .errors import LifespanError
 from .lifespan import ProjectLifespan
 from .lifespan_thread import LifespanThread, RunningLifespan
 from .lifespans import Lifespan, answering
+from .own_thread import own_thread, thread_sensitive_context
 
 __all__ = ("RunningLifespan", "run_lifespan", "run_lifespan_sync")
 
@@ -23,7 +24,8 @@ async def run_lifespan() -> AsyncGenerator[dict[str, Any]]:
     """Run the project's lifespan around a block of async code, and yield its state.
 
     Inside, ``.get()`` works as in a view. Django must be set up. Functions that take the
-    application get None.
+    application get None. Synchronous code in the block, such as Django's ORM, has a thread of its
+    own, whose database connections are closed at the end, unless asgiref has one for it already.
 
     Raises:
         StartupFailedError: something failed to start, and nothing is left open.
@@ -34,11 +36,13 @@ async def run_lifespan() -> AsyncGenerator[dict[str, Any]]:
         from .lookup import REASONS
 
         raise LifespanError(f"run_lifespan() cannot run here: {REASONS['no asyncio']}")
+    is_outermost = thread_sensitive_context.get(None) is None
     with ExitStack() as adapters:
         project = ProjectLifespan({"type": "lifespan"}, adapters=adapters)
         async with project as state:
             with _answering(project.lifespan):
-                yield state
+                async with own_thread() if is_outermost else nullcontext():
+                    yield state
 
 
 @contextmanager

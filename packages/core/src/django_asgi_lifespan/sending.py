@@ -14,6 +14,7 @@ from django.dispatch import Signal
 
 from .errors import ReceiverError, describe
 from .last_resort import log
+from .own_thread import own_thread
 from .signals import LifespanSender, Receiver, make_id
 from .threads import run_in_thread
 
@@ -79,11 +80,12 @@ async def send_shutdown(
 async def call(receiver: Receiver, signal: Signal, arguments: dict[str, Any]) -> Any:
     """Return the result of *receiver*. A synchronous one runs in a thread."""
     bound = functools.partial(receiver, signal=signal, sender=LifespanSender, **arguments)
-    if inspect.iscoroutinefunction(receiver):
-        return await bound()
-    result = await run_in_thread(bound, name=_name(receiver))
-    # The __call__ of an object may be a coroutine function.
-    return await result if inspect.isawaitable(result) else result
+    async with own_thread():
+        if inspect.iscoroutinefunction(receiver):
+            return await bound()
+        result = await run_in_thread(bound, name=_name(receiver))
+        # The __call__ of an object may be a coroutine function.
+        return await result if inspect.isawaitable(result) else result
 
 
 def _report(receiver: Receiver, exception: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Synchronous code beside the event loop: daemon threads, and context managers that live in one."""
+"""Synchronous code beside the event loop: calls and context managers in a thread."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import asyncio
 import contextvars
 import functools
 import logging
-import queue
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from asgiref.sync import sync_to_async
-from django.db import connections
 
 from .last_resort import log
 from .lifespans import current_view
+from .own_thread import executor_here
 
 __all__ = ("InThread", "run_in_thread", "uncancel")
 
@@ -29,32 +28,29 @@ logger = logging.getLogger("django_asgi_lifespan")
 
 
 async def run_in_thread(function: Callable[[], T], *, name: str) -> T:
-    """Return what *function* returns, run in a thread of its own in a copy of this context.
+    """Return the result of *function*, run in the thread of this code, in a copy of its context.
 
-    Django's database connections of that thread are closed afterwards, and ``async_to_sync``
-    in it reaches this event loop. A thread cannot be cancelled: when the caller is, the receivers
-    of a lifespan wait until the thread has ended or they are abandoned, because the thread uses
-    resources. Elsewhere the thread is left to itself. It does not delay the end of the process.
+    A thread cannot be cancelled: when the caller is, the receivers of a lifespan wait until the
+    call has ended or they are abandoned, because it uses resources. Elsewhere the thread is left
+    to itself. It does not delay the end of the process.
     """
-    thread = _DaemonThread(name)
+    call = _Call(executor_here(name))
     view = current_view.get()
     given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     if view is not None:
         view.on_abandon = functools.partial(given_up.set_result, None)
     try:
-        return await _run(thread, function)
+        return await call(function)
     except asyncio.CancelledError:
         if view is not None:
-            ended = await _wait_for_call(thread, given_up)
+            ended = await _wait_for_outcome(call, given_up)
             if not ended.cancelled():
                 ended.exception()  # nobody is left who could be told
         raise
-    finally:
-        thread.end()
 
 
 class InThread:
-    """An async context manager that enters and exits a synchronous one in a thread of its own.
+    """An async context manager that enters and exits a synchronous one in the thread of this code.
 
     Both run in one copy of the context in which it is entered. Cancellations do not reach a
     thread, and are swallowed; once it is abandoned, it waits no more, and the thread exits what
@@ -76,17 +72,13 @@ class InThread:
         self._abandoned = False
 
     async def __aenter__(self) -> Any:
-        self._thread = _DaemonThread(self._name)
+        self._executor = executor_here(self._name)
         self._context = contextvars.copy_context()
         self._given_up = asyncio.get_running_loop().create_future()
         view = current_view.get()
         if view is not None:
             view.on_abandon = self.abandon  # else its task would wait for the thread, for ever
-        try:
-            return await self._call(self._enter)
-        except BaseException:
-            self._thread.end()
-            raise
+        return await self._call(self._enter)
 
     async def __aexit__(
         self,
@@ -98,11 +90,8 @@ class InThread:
         if self._abandoned:
             self._given_up.set_result(None)
         leave = functools.partial(self._manager.__exit__, exception_type, exception, traceback)
-        try:
-            suppress: bool | None = await self._call(leave)
-            return suppress
-        finally:
-            self._thread.end()
+        suppress: bool | None = await self._call(leave)
+        return suppress
 
     def abandon(self) -> None:
         """Wait no more: the task ends with CancelledError, the thread goes on by itself."""
@@ -126,31 +115,13 @@ class InThread:
         return value
 
     async def _call(self, function: Callable[[], Any]) -> Any:
+        call = _Call(self._executor)
         try:
-            return await _run(self._thread, functools.partial(self._context.run, function))
+            return await call(functools.partial(self._context.run, function))
         except asyncio.CancelledError:
             uncancel()
-            ended = await _wait_for_call(self._thread, self._given_up)
+            ended = await _wait_for_outcome(call, self._given_up)
             return ended.result()
-
-
-async def _wait_for_call(
-    thread: _DaemonThread, given_up: asyncio.Future[None]
-) -> asyncio.Future[Any]:
-    """Wait for the call of *thread*, which goes on after a cancellation, or until *given_up*.
-
-    Returns:
-        The outcome of the call; cancelled where it was given up.
-    """
-    ended: asyncio.Future[Any] = asyncio.wrap_future(thread.call)
-    while not (ended.done() or given_up.done()):
-        try:
-            await asyncio.wait((ended, given_up), return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            uncancel()
-    if not ended.done():
-        ended.cancel()
-    return ended
 
 
 def uncancel() -> None:
@@ -159,50 +130,51 @@ def uncancel() -> None:
         cast("asyncio.Task[Any]", asyncio.current_task()).uncancel()
 
 
-async def _run(thread: _DaemonThread, function: Callable[[], T]) -> T:
-    def call() -> T:
-        try:
-            return function()
-        finally:
-            connections.close_all()
-
-    # asgiref only hands the executor to loop.run_in_executor(), but asks for one class of them.
-    executor: Any = thread
-    return await sync_to_async(call, thread_sensitive=False, executor=executor)()
-
-
-class _DaemonThread(Executor):
-    """An executor of one daemon thread, because those of the standard library are joined at exit.
+class _Call(Executor):
+    """One call in the thread of *executor*, whose outcome can be had after a cancellation.
 
     Attributes:
-        call: the latest call. It cannot be cancelled, as the thread cannot.
+        outcome: cannot be cancelled, as the thread cannot.
     """
 
-    call: Future[Any]
+    def __init__(self, executor: Executor) -> None:
+        self.outcome: Future[Any] = Future()
+        self._executor = executor
 
-    def __init__(self, name: str) -> None:
-        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+    async def __call__(self, function: Callable[[], T]) -> T:
+        """Return the result of *function*. ``async_to_sync()`` in it reaches this event loop."""
+        # asgiref only hands the executor to loop.run_in_executor(), but asks for one class of them.
+        return await sync_to_async(
+            function, thread_sensitive=False, executor=cast("ThreadPoolExecutor", self)
+        )()
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        self.call = future = Future[T]()
-        future.set_running_or_notify_cancel()
+        self.outcome.set_running_or_notify_cancel()
 
         def run() -> None:
             try:
                 result = function(*args, **kwargs)
             except BaseException as exception:
-                future.set_exception(exception)
+                self.outcome.set_exception(exception)
             else:
-                future.set_result(result)
+                self.outcome.set_result(result)
 
-        self._calls.put(run)
-        return future
+        self._executor.submit(run)
+        return self.outcome
 
-    def end(self) -> None:
-        """Let the thread end after the calls that it has."""
-        self._calls.put(None)
 
-    def _work(self) -> None:
-        while (run := self._calls.get()) is not None:
-            run()
+async def _wait_for_outcome(call: _Call, given_up: asyncio.Future[None]) -> asyncio.Future[Any]:
+    """Wait for *call*, which goes on after a cancellation, or until *given_up*.
+
+    Returns:
+        The outcome of the call; cancelled where it was given up.
+    """
+    ended: asyncio.Future[Any] = asyncio.wrap_future(call.outcome)
+    while not (ended.done() or given_up.done()):
+        try:
+            await asyncio.wait((ended, given_up), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            uncancel()
+    if not ended.done():
+        ended.cancel()
+    return ended

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django_asgi_lifespan.lifespans import Lifespan
+from django_asgi_lifespan.own_thread import resource_context, thread_sensitive_context
 from django_asgi_lifespan.threads import uncancel
 
 from .limits import Limits
@@ -55,6 +56,15 @@ class Progress:
             self.create_task = functools.partial(asyncio.Task, loop=lifespan.loop, eager_start=True)
         self._changed: list[Any] = []
         self._waiter: asyncio.Future[None] | None = None
+
+    def begin(self, tasks: Iterable[Any]) -> None:
+        """Begin *tasks*, in whose context each resource has a thread for its synchronous code."""
+        token = thread_sensitive_context.set(resource_context)  # in each task it would cost more
+        try:
+            for task in tasks:
+                task.begin()
+        finally:
+            thread_sensitive_context.reset(token)
 
     def changed(self, task: Any) -> None:
         """Take note that *task* opened, ended, was abandoned or met its time limit."""

@@ -45,6 +45,11 @@ class Supervised(Protocol):
         """Seconds that closing may take."""
         ...
 
+    @property
+    def keep_connections(self) -> bool:
+        """Whether its database connections stay open while it is open."""
+        ...
+
     def open(self) -> AsyncGenerator[Any]:
         """Return a new generator that opens it, yields once, and closes it."""
         ...

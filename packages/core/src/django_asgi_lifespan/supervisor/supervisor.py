@@ -128,8 +128,7 @@ class Supervisor:
         left = len(tasks)
         ready: list[ResourceTask] = [task for task in tasks if not task.unopened_requirements]
         while left and not self._progress.is_ending:
-            for task in ready:
-                task.begin()
+            self._progress.begin(ready)
             if not self._progress.is_eager:
                 self._progress.loop.call_soon(_check_begun, ready)
             ready = []

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 
+from django_asgi_lifespan.database import drop_dead
 from django_asgi_lifespan.errors import describe
 from django_asgi_lifespan.lifespans import current_view
 from django_asgi_lifespan.threads import uncancel
 
 from .generators import go_on, throw
-from .record import Record
 from .states import ENDED, State
+from .threaded import Threaded
 
 __all__ = ("ResourceTask",)
 
 
-class ResourceTask(Record):
+class ResourceTask(Threaded):
     """The task in which one resource is both opened and closed.
 
     It is also the view that the code of the resource has of the lifespan.
-
-    Attributes:
-        on_abandon: called when it is abandoned.
     """
 
-    __slots__ = ("_close_request", "_task")
+    __slots__ = ("_close_request",)
 
     _close_request: asyncio.Future[None] | None
-    _task: asyncio.Task[None]
 
-    # Few tasks have these.
-    on_abandon: Callable[[], None] | None = None
-    _limit = 0.0
+    _limit = 0.0  # which few have
 
     def begin(self) -> None:
         """Start the task that opens the resource."""
@@ -79,7 +73,7 @@ class ResourceTask(Record):
         """Take note of a cancellation of the task before its first step."""
         if self._task.cancelled() and self._error is None:
             self._error = asyncio.CancelledError()
-            self._progress.loop.call_soon(self._finish)  # as in _open_wait_close()
+            self._progress.loop.call_soon(self._finish)  # as in _let_finish()
 
     async def _open_wait_close(self) -> None:
         """Open the resource, wait, close it. Nothing that it raises leaves here."""
@@ -91,6 +85,8 @@ class ResourceTask(Record):
             except StopAsyncIteration:
                 raise RuntimeError("generator didn't yield") from None
             try:
+                if self.executor is not None:
+                    await self._settle_connections()
                 self._mark_open(value)
                 try:
                     await self._awaited_request()
@@ -106,6 +102,11 @@ class ResourceTask(Record):
             self._error = error
         if not self._progress.loop.is_running():  # it is gone, and nothing can run any more
             return
+        if self.executor is not None:
+            await self._end_thread()
+        self._let_finish()
+
+    def _let_finish(self) -> None:
         if self._error is None:
             self._finish()
         else:  # the supervisor gets a turn to know of a cancellation of the whole loop
@@ -169,6 +170,8 @@ class ResourceTask(Record):
         if state is State.DYING and limit is None:  # why it died is known when it has closed
             limit = self._progress.shutdown_timeout
         self._enter(state, limit)
+        if self.executor is not None:
+            self.executor.put(drop_dead)
 
     def _finish(self) -> None:
         if self.state is State.ABANDONED:
