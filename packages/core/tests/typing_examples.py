@@ -176,6 +176,11 @@ resource(name="j", requires="pool")(Pool)  # type: ignore[call-overload]  # pyri
 resource(Pool, name="k", requires=pool)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 mounted_application(child, name="l", requires="pool")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
+run_lifespan(only=[http_client, "pool"])
+run_lifespan_sync(only={http_client})
+run_lifespan(only="pool")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+run_lifespan_sync(only=http_client)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
 resource(aiosqlite.connect)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
 resource(Pool())  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
 

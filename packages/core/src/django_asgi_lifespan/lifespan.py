@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -47,6 +47,8 @@ class ProjectLifespan:
         receive: the callable that the server passed with the scope, or None without a server.
         close_websockets: awaited at the shutdown, after the notice of it and before anything is
             stopped.
+        only: the resources, or names of resources, that start with those that they require. Nothing
+            else does, and no Django signal is sent. Without it, everything starts.
     """
 
     def __init__(
@@ -58,10 +60,13 @@ class ProjectLifespan:
         wrapped: Application | None = None,
         receive: Receive | None = None,
         close_websockets: Callable[[], Coroutine[Any, Any, None]] = no_websockets,
+        only: Iterable[object] | None = None,
     ) -> None:
         scope.setdefault("state", {})
         self.lifespan = Lifespan(application, receive=receive)
         self.lifespan.close_websockets = close_websockets
+        self.lifespan.is_partial = only is not None
+        self._only = only
         self._scope = scope
         self._adapters = adapters
         self._wrapped = wrapped
@@ -121,10 +126,7 @@ class ProjectLifespan:
             if not settings.mirror_state:
                 self.lifespan.is_mirrored = False
                 self._scope = {**self._scope, "state": {**self._scope["state"]}}
-            adds = await contributions(self.lifespan, self._scope, warning=settings.startup_warning)
-            resources = registry.resolve()
-            for add_resources in adds:
-                resources = add_resources(resources)
+            resources = await self._resources(warning=settings.startup_warning)
             state.update(registry.overridden())
             self.lifespan.resources = resources
             level = logging.INFO if resources or registered() else logging.DEBUG
@@ -147,6 +149,18 @@ class ProjectLifespan:
             log(logger, logging.ERROR, "The lifespan cannot start: %s", reason, exc_info=error)
             raise StartupFailedError(reason) from error
         await self._supervisor.__aenter__()
+
+    async def _resources(self, *, warning: float | None) -> Mapping[Any, Sequence[Any]]:
+        """Return each resource that has to start, with those that it requires."""
+        if self._only is not None:
+            from .selection import select
+
+            return select(registry.resolve(), self._only, registry.named())
+        adds = await contributions(self.lifespan, self._scope, warning=warning)
+        resources = registry.resolve()
+        for add_resources in adds:
+            resources = add_resources(resources)
+        return resources
 
     def _wrapped_lifespan(self, level: int) -> Supervised | None:
         if self._wrapped is None:

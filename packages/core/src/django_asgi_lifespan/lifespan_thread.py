@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import Any, TypeVar, cast
@@ -82,11 +82,16 @@ class RunningLifespan:
 
 
 class LifespanThread:
-    """The thread in which a lifespan runs: a context manager around the block."""
+    """The thread in which a lifespan runs: a context manager around the block.
+
+    Args:
+        only: the resources that start, as in ``ProjectLifespan``.
+    """
 
     lifespan: Lifespan
 
-    def __init__(self) -> None:
+    def __init__(self, *, only: Iterable[object] | None = None) -> None:
+        self._only = only
         self._begun: Future[asyncio.AbstractEventLoop] = Future()
         self._started: Future[RunningLifespan] = Future()
         self._ended: Future[None] = Future()
@@ -177,7 +182,7 @@ class LifespanThread:
 
     async def _run_lifespan(self) -> None:
         with ExitStack() as adapters:
-            project = ProjectLifespan({"type": "lifespan"}, adapters=adapters)
+            project = ProjectLifespan({"type": "lifespan"}, adapters=adapters, only=self._only)
             async with project as state:
                 self.lifespan = project.lifespan
                 running = RunningLifespan(state, asyncio.get_running_loop())

@@ -34,6 +34,7 @@ class Lifespan:
         is_adapted: whether the adapter of a server was entered for it.
         copied_by: the name of a wrapper that copies the scope of each request deeply.
         is_mirrored: whether the server's dictionary has the content of the state.
+        is_partial: whether it starts a part of the resources, and sends no Django signals.
         shutdown_failed: whether something could not be closed.
         number: a newer lifespan has a higher one.
     """
@@ -44,6 +45,7 @@ class Lifespan:
         self.is_adapted = False
         self.copied_by = ""
         self.is_mirrored = True
+        self.is_partial = False
         self.shutdown_failed = False
         self.loop = asyncio.get_running_loop()
         self.stopping = asyncio.Event()

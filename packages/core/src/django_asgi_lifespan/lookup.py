@@ -68,6 +68,10 @@ REASONS = {
         "it is stopped already, because the lifespan is ending. Code that needs it until then "
         "belongs in a resource that requires it."
     ),
+    "left out": (
+        "this lifespan was started with only=[...], and neither names it nor starts a resource "
+        "that requires it. Add it: only=[..., {name}]."
+    ),
     "declared late": (
         "it was declared after the startup of this lifespan had begun, in {module}. {remedy}"
     ),
@@ -92,6 +96,8 @@ def find(resource: Yielding) -> Any:
         reason = REASONS["died"].format(death=lifespan.died[resource])
     elif resource in lifespan.resources:
         reason = REASONS["stopped"]
+    elif lifespan.is_partial:
+        reason = REASONS["left out"].format(name=name)
     else:
         remedy = discovery_remedy(resource.module)
         reason = REASONS["declared late"].format(module=resource.module, remedy=remedy)

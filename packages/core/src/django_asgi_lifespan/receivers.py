@@ -7,6 +7,8 @@ import contextvars
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from django.dispatch import Signal
+
 from .errors import ReceiverError
 from .filling import fill_state
 from .lifespans import Lifespan
@@ -56,6 +58,10 @@ class SignalReceivers:
 
     def __init__(self, lifespan: Lifespan, scope: Scope) -> None:
         self._lifespan = lifespan
+        signals: tuple[Signal, Signal, Signal] = (asgi_startup, asgi_stopping, asgi_shutdown)
+        if lifespan.is_partial:  # then nobody is told of it
+            signals = (Signal(), Signal(), Signal())
+        self._startup, self._stopping, self._shutdown = signals
         self._arguments: dict[str, Any] = {"scope": scope, "state": lifespan.state}
         self._notice: asyncio.Task[None] | None = None
         self._called = ""
@@ -88,7 +94,7 @@ class SignalReceivers:
         state, mirror = self._lifespan.state, self._arguments["scope"]["state"]
         before = dict(mirror)
         fill_state(self._lifespan)
-        await send_startup(asgi_startup, self._calling, **self._arguments)
+        await send_startup(self._startup, self._calling, **self._arguments)
         self._called = ""
         for key, value in mirror.items():  # those that receivers put there
             if key not in state or (key in before and before[key] is not value):
@@ -99,7 +105,7 @@ class SignalReceivers:
         """Wake those who wait for the stop, and begin to call the receivers, once."""
         if self._notice is None:
             self._lifespan.stopping.set()
-            notice = send_shutdown(asgi_stopping, self._calling, **self._arguments)
+            notice = send_shutdown(self._stopping, self._calling, **self._arguments)
             self._notice = self._context.run(asyncio.ensure_future, notice)
         return self._notice
 
@@ -107,4 +113,4 @@ class SignalReceivers:
         await self._begin_stopping()
 
     async def _send_shutdown(self) -> None:
-        await send_shutdown(asgi_shutdown, self._calling, **self._arguments)
+        await send_shutdown(self._shutdown, self._calling, **self._arguments)

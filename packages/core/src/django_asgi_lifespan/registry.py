@@ -64,6 +64,10 @@ class Registry:
         """Return the names of the declared resources, in the order of their declaration."""
         return [declared.name for declared in self._current()]
 
+    def named(self) -> dict[str, Resource[Any]]:
+        """Return the declared resources by their names, without those that have none."""
+        return {each.name: each for each in self._current() if self._declared[each] is not None}
+
     def resolve(self) -> dict[Resource[Any], tuple[Resource[Any], ...]]:
         """Return every declared resource with the resources that it requires.
 

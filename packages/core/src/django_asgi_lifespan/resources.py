@@ -21,17 +21,19 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
 
-    class _NoString(Protocol):
+    class NoString(Protocol):
         """A collection of resources and names. A string is none: it searches only for strings."""
 
         def __contains__(self, item: object, /) -> bool: ...
         def __iter__(self) -> Iterator[Resource[Any] | str]: ...
 
+    Those = NoString | Iterator[Resource[Any] | str]
+
     class ResourceOptions(TypedDict, total=False):
         """The options of ``@resource``."""
 
         name: str | None
-        requires: _NoString | Iterator[Resource[Any] | str]
+        requires: Those
         startup_timeout: float | None
         shutdown_timeout: float | None
         keep_connections: bool
