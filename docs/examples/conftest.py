@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import os
 import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -27,6 +25,7 @@ from packages.core.tests.conftest import (  # noqa: F401
     settings,
 )
 from testkit.processes import start
+from testkit.services import PostgreSQL, missing, short_folder
 
 LIMIT = 30
 """Seconds after which a test waits no longer."""
@@ -113,19 +112,11 @@ async def upstream() -> AsyncGenerator[Upstream]:
         await asyncio.wait_for(service.all_closed.wait(), LIMIT)
 
 
-def missing(program: str) -> None:
-    """Skip the test, or fail it where the environment says that every server must be there."""
-    reason = f"{program} is not installed"
-    if os.environ.get("REQUIRE_SERVICES"):
-        pytest.fail(f"{reason}, and REQUIRE_SERVICES is set")
-    pytest.skip(reason)
-
-
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """An empty folder whose path is short enough for the address of a Unix socket."""
-    with tempfile.TemporaryDirectory(prefix="lifespan-") as name:
-        yield Path(name)
+    with short_folder() as empty:
+        yield empty
 
 
 @pytest.fixture
@@ -144,26 +135,5 @@ def redis_url(folder: Path) -> Iterator[str]:
 @pytest.fixture
 def postgresql_url(folder: Path) -> Iterator[str]:
     """The URL of a PostgreSQL server of the test's own, with a cluster made for it."""
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = shutil.which("initdb") or (installed and installed[-1])
-    if not found:
-        missing("PostgreSQL")
-    programs = Path(str(found)).resolve().parent
-    options: dict[str, Any] = {"cwd": folder}
-    if os.geteuid() == 0:  # as whom PostgreSQL refuses to run
-        import pwd  # not on Windows
-
-        nobody = pwd.getpwnam("nobody")
-        options |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    command = [str(programs / "initdb"), "--pgdata=data", "--username=tester", "--auth=trust"]
-    command += ["--no-sync", "--no-locale", "--encoding=UTF8"]
-    with start(command, **options) as made:
-        made.wait_for_output("^Success")
-    command = [str(programs / "postgres"), "-D", "data", "-k", str(folder)]
-    command += ["-c", "listen_addresses=", "-c", "fsync=off"]
-    with start(command, **options) as server:
-        server.wait_for_output("ready to accept connections")
-        yield f"postgresql://tester@/postgres?host={folder}"
-        server.stop("SIGINT")  # fast, and leaves no shared memory behind
-        server.wait()
+    with PostgreSQL(folder) as server:
+        yield server.url
