@@ -47,6 +47,8 @@ class ThreadOwner:
         executor: runs code in the thread, or None while nobody needed it.
     """
 
+    __slots__ = ("__dict__",)  # the record of a resource stays small
+
     executor: DaemonThread | None = None
 
     def begin_thread(self, name: str) -> DaemonThread:
@@ -156,7 +158,9 @@ def _outer_executor() -> Executor | None:
 
 def executor_here(name: str) -> Executor:
     """Return the executor of the synchronous code of this context, whose thread may get *name*."""
-    return _outer_executor() or (_owner_here() or ThreadOwner()).begin_thread(name)
+    owner = _owner_here()
+    own = owner.begin_thread if owner is not None else DaemonThread
+    return _outer_executor() or own(name)
 
 
 async def end_thread_here() -> None:

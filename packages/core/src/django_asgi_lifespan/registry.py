@@ -91,6 +91,8 @@ class Registry:
 
     def overridden(self) -> dict[str, Any]:
         """Return the values that stand in for resources now, by name."""
+        if not any(each.overrides for each in self._declared):  # as in every process that serves
+            return {}
         return {each.name: each.overrides[-1] for each in self._current() if each.overrides}
 
     def _current(self) -> list[Resource[Any]]:
@@ -103,6 +105,8 @@ class Registry:
             for declared, place in self._declared.items()
             if place is not None
         }
+        if len(latest) == len(self._declared):  # none was declared again
+            return [*self._declared]
         return [
             declared
             for declared, place in self._declared.items()

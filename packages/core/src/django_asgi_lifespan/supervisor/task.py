@@ -146,10 +146,10 @@ class ResourceTask(Threaded):
     def _mark_open(self, value: object) -> None:
         if self._close_request is not None and self._close_request.done():
             return  # too late: it was cancelled, and closes at once
-        self.lifespan.values[self.resource] = value
+        progress = self._progress
+        progress.lifespan.values[self.resource] = value
         self._tell("started in")
         self.state = State.OPEN
-        progress = self._progress
         if progress.limits.own:
             progress.limits.end(self)
         progress.changed(self)
