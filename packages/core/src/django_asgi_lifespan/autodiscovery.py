@@ -12,7 +12,7 @@ from django.apps import AppConfig, apps
 from django.core.exceptions import AppRegistryNotReady
 from django.utils.module_loading import module_has_submodule
 
-from .errors import ResourceDeclarationError, describe, did_you_mean, shorten
+from .errors import ResourceDeclarationError, SettingError, describe, did_you_mean, shorten
 
 __all__ = ("discovery_remedy", "import_modules")
 
@@ -21,7 +21,8 @@ def import_modules(labels: Iterable[str] | None) -> None:
     """Import the ``lifespan`` modules of the Django apps with these *labels*, or of all.
 
     Raises:
-        ResourceDeclarationError: there is no such Django app, or a module cannot be imported.
+        ResourceDeclarationError: a module cannot be imported.
+        SettingError: there is no such Django app.
         AppRegistryNotReady: Django is not set up.
     """
     if not apps.apps_ready:
@@ -49,7 +50,7 @@ def _find(label: str) -> AppConfig:
         return apps.get_app_config(label)
     except LookupError:
         labels = sorted(config.label for config in apps.get_app_configs())
-        raise ResourceDeclarationError(
+        raise SettingError(
             f"ASGI_LIFESPAN['AUTODISCOVER'] names {label!r}, and no installed Django app has this "
             f"label. {did_you_mean(label, labels)}Installed are: {', '.join(shorten(labels))}."
         ) from None

@@ -19,6 +19,7 @@ __all__ = (
     "ReceiverError",
     "ResourceDeclarationError",
     "ResourceUnavailableError",
+    "SettingError",
     "ShutdownFailedError",
     "StartupFailedError",
 )
@@ -47,6 +48,10 @@ class ResourceDeclarationError(LifespanError, ImproperlyConfigured):
     """
 
     filename: str | None = None
+
+
+class SettingError(ResourceDeclarationError):
+    """A setting names a Django app or a resource that does not exist."""
 
 
 class AdapterError(LifespanError, ImproperlyConfigured):

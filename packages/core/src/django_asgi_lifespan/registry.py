@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 from .declaration import Resource
-from .errors import ResourceDeclarationError, did_you_mean, shorten
+from .errors import ResourceDeclarationError, SettingError, did_you_mean, shorten
 
 __all__ = ("Registry", "discover", "registry")
 
@@ -72,8 +72,8 @@ class Registry:
         """Return every declared resource with the resources that it requires.
 
         Raises:
-            ResourceDeclarationError: for two resources of one name, an unknown requirement, or a
-                setting that names no resource.
+            ResourceDeclarationError: for two resources of one name, or an unknown requirement.
+            SettingError: for a setting that names no resource.
         """
         current = self._current()
         by_name = self._rename(current)
@@ -130,7 +130,7 @@ class Registry:
                     renamed[address] = declared
                     declared.name = names[address]
         for unknown in names.keys() - renamed.keys():
-            raise ResourceDeclarationError(
+            raise SettingError(
                 f"ASGI_LIFESPAN['NAMES'] renames {unknown!r}, and no such resource is declared. "
                 f"{did_you_mean(unknown, map(self._address, current))}Write module and name, such "
                 f"as 'vendor.lifespan.client'."
