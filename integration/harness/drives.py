@@ -159,6 +159,7 @@ def stop_twice_busy(launch: Launch, processes: int, view: ClientView) -> None:
     launch.wait_for("held request begun")
     launch.signal(INT, "group")
     _settle(launch)
+    _linger(launch)  # a user sees first that the request hangs
     launch.signal(INT, "group")
     launch.wait()
 

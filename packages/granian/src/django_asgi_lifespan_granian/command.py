@@ -19,6 +19,7 @@ from django_asgi_lifespan.adapters import (
     SHUTDOWN_FAILURE,
     STARTUP_FAILURE,
     call_handlers_in_thread,
+    ignore_os_signals_at_exit,
     take_handlers_back,
     variables_on_stack,
 )
@@ -51,6 +52,7 @@ def main() -> None:
         cast("Callable[[], None]", entrypoint)()  # granian has no annotation there
     except SystemExit as end:
         code = end.code
+    ignore_os_signals_at_exit()
     sys.exit(_exit_code(code))
 
 
