@@ -200,15 +200,6 @@ async def test_a_broken_adapter_is_an_error_with_the_remedy(write: Write) -> Non
     assert str(failure.value) == message
 
 
-def test_a_wrong_name_in_the_settings_says_where_it_stands(settings: Any) -> None:
-    """It is the settings that are to be corrected."""
-    settings.ASGI_LIFESPAN = {"ADAPTERS": ["nowhere.hooks"]}
-    with pytest.raises(
-        AdapterError, match=r"No module named 'nowhere'. It is named in ASGI_LIFESPAN\['ADAPTERS'\]"
-    ):
-        get_asgi_application()
-
-
 HOOKS_WITH_A_CLASS = """
     import contextlib
 

@@ -15,8 +15,6 @@ from starlette.applications import Starlette
 
 from django_asgi_lifespan import ResourceUnavailableError, causes, resource
 from django_asgi_lifespan.handler import LifespanASGIHandler
-from django_asgi_lifespan.lifespans import lifespans
-from django_asgi_lifespan.places import REMEDIES
 from django_asgi_lifespan.surroundings import modules_of_all_threads
 
 
@@ -137,14 +135,6 @@ async def test_the_application_in_front_is_named(
     assert told(caplog) == causes.CAUSES["front"].format(name="mysite.outer.passes_on")
 
 
-async def test_an_unknown_server_may_be_the_cause_as_well(
-    handler: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The log names both."""
-    await asyncio.ensure_future(through("mysite.front", request(handler)))
-    assert told(caplog) == causes.CAUSES["front or server"].format(name="mysite.front.passes_on")
-
-
 async def test_an_application_of_starlette_is_known_by_the_scope(
     handler: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -166,37 +156,6 @@ async def test_a_client_in_the_same_process_is_named(
     assert told(caplog).replace("httpx2._transports.asgi.", "httpx2.") == expected
 
 
-@pytest.mark.parametrize(
-    ("module", "cause"),
-    [
-        ("django.core.servers.basehttp", "runserver"),
-        ("django.core.handlers.wsgi", "wsgi"),
-        ("django.test.client", "test client"),
-    ],
-)
-def test_code_that_asks_is_told_the_cause(pool: Any, module: str, cause: str) -> None:
-    """By the place that it is called from. The remedy is for that place."""
-    with pytest.raises(ResourceUnavailableError) as error:
-        within(module, "run", pool.get)
-    assert str(error.value) == (
-        f"pool is not available: no lifespan ran in this process. {causes.CAUSES[cause]}"
-    )
-
-
-def test_where_no_server_is_in_sight_the_remedy_is_that_of_the_program(
-    pool: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Or one for every place, if the kind of the program is unknown."""
-    reason = "pool is not available: no lifespan ran in this process. "
-    with pytest.raises(ResourceUnavailableError) as error:
-        pool.get()
-    assert str(error.value) == reason + REMEDIES["test"]
-    monkeypatch.delitem(REMEDIES, "test")
-    with pytest.raises(ResourceUnavailableError) as error:
-        pool.get()
-    assert str(error.value) == reason + causes.CAUSES["anything"]
-
-
 def test_async_code_that_a_thread_waits_for_is_told_the_same(pool: Any) -> None:
     """An async view under WSGI runs in another thread than the server's."""
 
@@ -207,15 +166,6 @@ def test_async_code_that_a_thread_waits_for_is_told_the_same(pool: Any) -> None:
         return asyncio.run(look())
 
     assert "django.core.handlers.wsgi" in within("django.core.handlers.wsgi", "f", run_elsewhere)
-
-
-def test_a_process_without_an_application_of_ours_is_told_so(
-    pool: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """``asgi.py`` makes that of Django."""
-    monkeypatch.setattr(lifespans, "gates", set())
-    with pytest.raises(ResourceUnavailableError, match=r"asgi\.py does not make the application"):
-        within("django.core.handlers.asgi", "handle", pool.get)
 
 
 async def test_code_that_a_request_reaches_is_told_the_cause_of_the_request(

@@ -1,35 +1,108 @@
-"""The messages of code that asks for a resource in vain: each with its place and a remedy."""
+"""The table of the messages: each is provoked at its place, and none of the source is missing."""
 
 from __future__ import annotations
 
+import ast
 import asyncio
-import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Generator
-from importlib import invalidate_caches
+import inspect
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.apps import apps
-from django.core.exceptions import AppRegistryNotReady
 from django.test import Client, SimpleTestCase
 from django.urls import path
 
-from django_asgi_lifespan import (
-    LifespanError,
-    ResourceUnavailableError,
-    resource,
-    run_lifespan,
-    run_lifespan_sync,
-    stopping,
-)
-from django_asgi_lifespan.asgi import LifespanApplication
-from django_asgi_lifespan.driver import LifespanDriver
-from django_asgi_lifespan.handler import LifespanASGIHandler
+import django_asgi_lifespan
+from django_asgi_lifespan import ResourceUnavailableError, resource, run_lifespan_sync
 from django_asgi_lifespan.places import REMEDIES, place_of
+from messages import COURSE, OWN, ROWS, Row
+from virtual_clock import run
+
+SOURCE = Path(django_asgi_lifespan.__file__).parent
+
+NO_MESSAGES = {
+    "waiting for the resources that it requires": "a state",
+    "closing, because it was cancelled from inside while it was open": "a state",
+    "closed, or never opened": "a state",
+    "not waited for any more": "a state",
+    "module … has no attribute …": "Python says so",
+    "Watching for file changes with …": "Django says so, and so does our twin of its reloader",
+    "… …: …": "a format of the log",
+    "<Resource … from …>": "a representation",
+    "Iterable[Resource[Any] | str]": "a type",
+    "AbstractAsyncContextManager[Any, bool | None]": "a type",
+    "HttpResponseBase | Awaitable[HttpResponseBase]": "a type",
+    "front or server": "a key",
+    "the lifespan scope is answered like a request": "nobody sees it",
+}
+"""The texts of the source that are no messages, each with the reason."""
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.place}: {row.name}")
+def test_a_message_appears_at_its_place(
+    row: Row, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With these words, among which is the remedy."""
+    caplog.set_level(logging.DEBUG)
+    names = inspect.signature(row.provoke).parameters
+    fixtures = {
+        name: request.getfixturevalue(name)
+        for name, parameter in names.items()
+        if parameter.default is parameter.empty
+    }
+    texts: list[str] = []
+    try:
+        result: Any = row.provoke(**fixtures)
+        if inspect.iscoroutine(result):
+            result = run(result)
+        texts.append(str(result))
+    except Exception as error:
+        texts.append(str(error))
+    texts += caplog.messages
+    assert row.is_in(texts), "\n".join(texts)
+    assert row.remedy in (COURSE, OWN) or row.remedy in row.message
+
+
+def texts_of_the_source() -> Iterator[str]:
+    """Yield the texts of three words or more that are not docstrings, their gaps as ellipses."""
+    for file in SOURCE.rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        parts: set[ast.AST] = set()  # docstrings, and the parts of texts with gaps
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr):
+                parts.add(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts.update(each for each in ast.walk(node) if each is not node)
+        for node in ast.walk(tree):
+            if node not in parts and (text := _text(node)).count(" ") >= 2:
+                yield text
+
+
+def _text(node: ast.AST) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(each) or "…" for each in node.values)
+    value = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
+    text = value.decode() if isinstance(value, bytes) else value
+    # The gaps that % and str.format() fill.
+    return re.sub(r"%(\(\w+\))?[-.\d]*[a-z]|\{\w+\}", "…", text) if isinstance(text, str) else ""
+
+
+def test_every_message_of_the_source_is_in_the_table() -> None:
+    """A text that is none is listed with the reason."""
+    missing = []
+    for text in texts_of_the_source():
+        words = ".*".join(map(re.escape, text.strip().split("…")))
+        if text not in NO_MESSAGES and not any(
+            re.search(words, row.message, re.DOTALL) for row in ROWS
+        ):
+            missing.append(text)
+    assert not missing, "\n".join(missing)
+
 
 # Programs
 
@@ -124,122 +197,3 @@ def test_under_run_lifespan_sync_another_loop_is_told_of_run(call: Any) -> None:
 async def _ask(number: Any) -> int:
     value: int = number.get()
     return value
-
-
-@pytest.mark.real_clock
-async def test_under_a_server_another_loop_is_told_of_its_views() -> None:
-    """As before."""
-    number = resource(_values, name="number")
-    messages: list[str] = []
-
-    def ask() -> None:
-        messages.append(asked_by(_by_asyncio_run, number.get))
-
-    async with LifespanDriver(LifespanASGIHandler()):
-        thread = threading.Thread(target=ask)
-        thread.start()
-        await asyncio.to_thread(thread.join)
-    assert "in an async view, or by async_to_sync in a sync view" in messages[0]
-
-
-# Trio
-
-
-def drive(coroutine: Any) -> None:
-    """Begin a coroutine without an event loop of asyncio, as another library would."""
-    try:
-        coroutine.send(None)
-    finally:
-        coroutine.close()
-
-
-def test_an_event_loop_that_is_not_of_asyncio_is_named() -> None:
-    """With both ways out."""
-    for coroutine in (run_lifespan().__aenter__(), stopping()):
-        with pytest.raises(LifespanError) as error:
-            drive(coroutine)
-        for words in ("asyncio alone", "trio.run()", "run_lifespan_sync()"):
-            assert words in str(error.value)
-
-
-# Django is not set up
-
-
-def test_django_that_is_not_set_up_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At each place that notices it."""
-    monkeypatch.setattr(apps, "apps_ready", False)
-
-    async def application(scope: Any, receive: Any, send: Any) -> None: ...
-
-    with pytest.raises(AppRegistryNotReady, match=r"call django\.setup\(\) first"):
-        LifespanApplication(application)
-    with pytest.raises(LifespanError, match=r"call django\.setup\(\) first"), run_lifespan_sync():
-        pass
-
-
-# Resources that nothing imports
-
-TEXT = "from django_asgi_lifespan import resource\n@resource\nasync def late():\n    yield 1\n"
-
-
-@pytest.fixture
-def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Callable[[str], str]]:
-    """Write a module, and return the error of its resource, which is imported in a lifespan."""
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def ask(module: str) -> str:
-        path = tmp_path / f"{module.replace('.', '/')}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        (path.parent / "__init__.py").touch()
-        path.write_text(TEXT)
-        invalidate_caches()
-        with run_lifespan_sync():
-            late = __import__(module, fromlist=["late"]).late
-            return asked_by(lambda ask: ask(), late.get)
-
-    yield ask
-    for name in [name for name in sys.modules if name.startswith("late_")]:
-        del sys.modules[name]
-
-
-def test_a_django_app_that_is_not_installed_is_named(late: Callable[[str], str]) -> None:
-    """Its module is a ``lifespan.py`` already."""
-    assert late("late_weather.lifespan") == (
-        "late is not available: it was declared after the startup of this lifespan had begun, in "
-        "late_weather.lifespan. Only the lifespan.py of an installed Django app is imported by "
-        "itself: add 'late_weather' to INSTALLED_APPS."
-    )
-
-
-def test_a_django_app_that_the_settings_leave_out_is_named(
-    late: Callable[[str], str], settings: Any, tmp_path: Path
-) -> None:
-    """With the setting."""
-    settings.ASGI_LIFESPAN = {"AUTODISCOVER": []}
-    (tmp_path / "late_shop").mkdir()
-    (tmp_path / "late_shop" / "__init__.py").touch()
-    with SimpleTestCase().settings(INSTALLED_APPS=["late_shop"]):
-        message = late("late_shop.lifespan")
-    assert message.endswith(
-        "late_shop.lifespan. ASGI_LIFESPAN['AUTODISCOVER'] leaves this module out. Add 'late_shop' "
-        "to its list, or import the module in the lifespan.py of an installed Django app."
-    )
-
-
-def test_another_module_is_to_be_imported(late: Callable[[str], str]) -> None:
-    """By a ``lifespan.py``."""
-    assert late("late_pools.pools").endswith(
-        "in late_pools.pools. Import this module in the lifespan.py of an installed Django app."
-    )
-
-
-def test_a_lifespan_module_inside_a_django_app_is_to_be_imported(
-    late: Callable[[str], str], tmp_path: Path
-) -> None:
-    """By that of the Django app."""
-    package = tmp_path / "late_house"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    with SimpleTestCase().settings(INSTALLED_APPS=["late_house"]):
-        message = late("late_house.kitchen.lifespan")
-    assert message.endswith("Import this module in the lifespan.py of an installed Django app.")

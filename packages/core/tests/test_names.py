@@ -16,7 +16,6 @@ from typing_extensions import Self
 from django_asgi_lifespan import (
     Resource,
     ResourceDeclarationError,
-    StartupFailedError,
     resource,
     run_lifespan,
 )
@@ -42,16 +41,6 @@ def clash() -> str:
     with pytest.raises(ResourceDeclarationError) as error:
         registry.resolve()
     return str(error.value)
-
-
-async def test_two_resources_of_one_name_are_both_named() -> None:
-    """With the remedy."""
-    resource(values, name="pool")
-    resource(Pool, name="pool")
-    assert clash() == (
-        f"Two resources are named 'pool': {__name__}.values and {__name__}.Pool. Rename one, "
-        f"or give it @resource(name='...')."
-    )
 
 
 def _by_factory() -> None:
@@ -217,19 +206,6 @@ def vendors(write: Any) -> None:
 
 
 APPS = ["vendor_a", "vendor_b"]
-
-
-async def test_a_clash_of_two_vendors_names_the_setting(vendors: None) -> None:
-    """Neither can be renamed by the user."""
-    with SimpleTestCase().settings(INSTALLED_APPS=APPS), pytest.raises(StartupFailedError) as error:
-        async with run_lifespan():
-            pass
-    assert str(error.value) == (
-        "Two resources are named 'client': vendor_a.lifespan.client and vendor_b.lifespan.client. "
-        "Rename one, or give it @resource(name='...'). Where both are those of other people, "
-        "choose a name in the settings: ASGI_LIFESPAN = {'NAMES': {'vendor_b.lifespan.client': "
-        "'vendor_b_client'}}."
-    )
 
 
 async def test_the_setting_solves_the_clash(vendors: None, settings: Any) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
 import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
-from types import SimpleNamespace
 
 import pytest
 
@@ -56,7 +54,10 @@ def test_a_thread_does_not_keep_the_process_from_ending() -> None:
         threading.Thread(target=threading.Event().wait, name="harmless", daemon=True).start()
         exit_despite_threads(logging.getLogger(), after=0.1, code=3)
     """
-    assert run(script) == (3, "The process ends without its threads, which go on: stuck\n")
+    assert run(script) == (
+        3,
+        "The process ends without its threads, which go on: stuck. End them at the shutdown.\n",
+    )
 
 
 @pytest.mark.process
@@ -171,22 +172,6 @@ def test_threads_that_go_on_are_named(
         release.set()
         thread.join()
     assert "stuck" in caplog.messages[0]
-
-
-@pytest.mark.real_clock
-async def test_a_supervisor_that_ends_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """It is a fake, because the tests have none."""
-    read, write = os.pipe()
-    supervisor = SimpleNamespace(sentinel=read, pid=42)
-    monkeypatch.setattr(multiprocessing, "parent_process", lambda: supervisor)
-    stopped = asyncio.Event()
-    with watch_supervisor(logger, stopped.set):
-        os.close(write)
-        await asyncio.wait_for(stopped.wait(), DEADLINE)
-    os.close(read)
-    assert caplog.messages == ["The supervisor [42] has ended, and so does this worker."]
 
 
 async def test_a_process_without_a_supervisor_watches_none() -> None:

@@ -274,7 +274,9 @@ def test_code_that_blocks_the_event_loop_is_not_waited_for(
         assert not stop_in_thread(loop.call_soon_threadsafe, loop.stop, threading.Event(), logger)
     finally:
         release.set()
-    assert caplog.messages == ["Code blocks the event loop. The process ends without closing."]
+    assert caplog.messages == [
+        "Code blocks the event loop. The process ends without closing. Run such code in a thread."
+    ]
 
 
 @pytest.mark.parametrize(

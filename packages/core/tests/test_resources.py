@@ -212,16 +212,6 @@ def test_a_wrong_declaration_names_the_culprit_and_the_remedy(
     assert not registry.names()
 
 
-def test_a_single_requirement_is_no_list_of_requirements() -> None:
-    """The message has the line to write."""
-    client = resource(values, name="client")
-    with pytest.raises(ResourceDeclarationError) as error:
-        resource(values, name="catalogue", requires=client)  # type: ignore[call-overload]
-    assert str(error.value) == (
-        "requires of catalogue is a resource and must be a list: requires=[client]."
-    )
-
-
 def test_a_resource_is_not_declared_twice() -> None:
     """A resource is no factory."""
     declared = resource(values)

@@ -163,7 +163,7 @@ class Resource(Generic[T_co]):
             if not isinstance(requirement, (Resource, str)):
                 raise ResourceDeclarationError(
                     f"{self.name} requires {requirement!r}, which is neither a resource nor the "
-                    f"name of one."
+                    f"name of one: requires=[resource, 'name']."
                 )
         for option in ("startup_timeout", "shutdown_timeout"):
             value = getattr(self, option)

@@ -66,7 +66,8 @@ class LifespanDriver:
         answer = await self._ask("startup")
         if answer is None:
             raise LifespanUnsupportedError(
-                f"The application ended before it answered 'lifespan.startup'{self._reason()}"
+                f"The application ended before it answered 'lifespan.startup'"
+                f"{self._reason(': it has no lifespan. Pass requests to it as it is.')}"
             ) from self._error()
         if answer["type"] == "lifespan.startup.failed":
             await self._finish()
@@ -84,7 +85,8 @@ class LifespanDriver:
         error = self._error()
         if answer is None:
             raise ShutdownFailedError(
-                f"The application ended before it answered 'lifespan.shutdown'{self._reason()}"
+                f"The application ended before it answered 'lifespan.shutdown'"
+                f"{self._reason('. It has to wait for the message of that name.')}"
             ) from error
         if answer["type"] == "lifespan.shutdown.failed":
             raise ShutdownFailedError(answer.get("message", "")) from error
@@ -152,9 +154,9 @@ class LifespanDriver:
             raise error
         return error
 
-    def _reason(self) -> str:
+    def _reason(self, otherwise: str) -> str:
         error = self._error()
-        return f": {describe(error)}" if error else "."
+        return f": {describe(error)}" if error else otherwise
 
     async def _receive(self) -> Message:
         if self._over and not self._idle.done():

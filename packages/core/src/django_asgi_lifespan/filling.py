@@ -34,7 +34,8 @@ def fill_state(lifespan: Lifespan) -> None:
             log(
                 logger,
                 logging.WARNING,
-                "Both %s and %s put %r into the state; the first one, declared first, wins",
+                "Both %s and %s put %r into the state; the first one, declared first, wins. "
+                "Rename one of them.",
                 owner.name,
                 resource.name,
                 key,

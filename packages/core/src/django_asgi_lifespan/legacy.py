@@ -67,7 +67,9 @@ async def send_lifespan_signal_collecting_contexts(
         MissingScopeStateError: *scope* has no ``state``.
     """
     if "state" not in scope:
-        raise MissingScopeStateError("The lifespan scope has no 'state'.")
+        raise MissingScopeStateError(
+            "The lifespan scope has no 'state'. Give it one: {'type': 'lifespan', 'state': {}}."
+        )
     responses = await signal.compat_asend_async_only(
         LifespanSender, scope=scope, state=scope["state"]
     )

@@ -77,7 +77,10 @@ class RunningLifespan:
         if asyncio._get_running_loop() is self.loop:
             return "this is its event loop already, which would wait for itself. Use 'await'."
         if self.loop.is_closed():
-            return "it has ended, and everything that it had opened is closed."
+            return (
+                "it has ended, and everything that it had opened is closed. Call run() in the "
+                "block of run_lifespan_sync()."
+            )
         return ""
 
 

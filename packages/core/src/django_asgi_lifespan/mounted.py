@@ -42,7 +42,10 @@ def mounted_application(
         TypeError: not exactly one of *application* and *factory* is given, or no name.
     """
     if (application is None) == (factory is None) or "name" not in options:
-        raise TypeError("mounted_application() takes an application or a factory, and a name")
+        raise TypeError(
+            "mounted_application() takes an application or a factory, and a name: "
+            "mounted_application(application, name='...')."
+        )
 
     @asynccontextmanager
     async def run() -> AsyncGenerator[Application]:

@@ -62,7 +62,9 @@ def exit_despite_threads(
         others = {*threading.enumerate()} - {threading.main_thread()}
         names = ", ".join(sorted(thread.name for thread in others if not thread.daemon))
         try:
-            message = "The process ends without its threads, which go on: %s"
+            message = (
+                "The process ends without its threads, which go on: %s. End them at the shutdown."
+            )
             log(logger, logging.ERROR, message, names or "none")
             for stream in filter(None, (sys.stdout, sys.stderr)):
                 stream.flush()

@@ -64,7 +64,10 @@ def stop_in_thread(
     blocked_at = time.monotonic() + BLOCKED
     while not closed.wait(TICK):
         if not has_begun.is_set() and time.monotonic() >= blocked_at:
-            message = "Code blocks the event loop. The process ends without closing."
+            message = (
+                "Code blocks the event loop. The process ends without closing. Run such code in a "
+                "thread."
+            )
             log(logger, logging.ERROR, message)
             return False
     return True

@@ -83,7 +83,7 @@ class ResourceTask(Threaded):
             try:
                 value = await anext(generator)
             except StopAsyncIteration:
-                raise RuntimeError("generator didn't yield") from None
+                raise RuntimeError("generator didn't yield: it has to, once") from None
             try:
                 if self.executor is not None:
                     await self._settle_connections()
