@@ -64,8 +64,8 @@ def server() -> Iterator[PostgreSQL]:
 
 
 @pytest.fixture
-def database(server: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Let the database of the project be on the server. Returns its settings."""
+def database(server: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """Let the database of the project be on the server. Yields its settings."""
     configured: dict[str, Any] = connections.configure_settings(
         {
             "default": {
@@ -79,7 +79,8 @@ def database(server: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> dict[str, A
     )
     monkeypatch.setitem(connections.settings, "default", configured["default"])
     monkeypatch.setattr(connections, "_connections", Local(thread_critical=True))
-    return configured["default"]  # type: ignore[no-any-return]
+    yield configured["default"]
+    connections.close_all()
 
 
 @pytest.fixture
@@ -364,7 +365,7 @@ def test_a_test_database_can_be_dropped(server: PostgreSQL) -> None:
 
     for kind in KINDS:
         declare(kind, [])
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    connection.creation.create_test_db(verbosity=0, autoclobber=True)
     asyncio.run(use())
     connection.creation.destroy_test_db("postgres", verbosity=0)
     assert ask(server, "SELECT count(*) FROM pg_database WHERE datname = 'test_postgres'") == 0
