@@ -21,6 +21,7 @@ import django_asgi_lifespan
 from django_asgi_lifespan import ResourceUnavailableError, resource, run_lifespan_sync
 from django_asgi_lifespan.places import REMEDIES, place_of
 from messages import COURSE, OWN, ROWS, Row
+from test_checks import project  # noqa: F401 - a fixture, for rows of the table
 from virtual_clock import run
 
 SOURCE = Path(django_asgi_lifespan.__file__).parent
@@ -35,6 +36,7 @@ NO_MESSAGES = {
     "… …: …": "a format of the log",
     "<Resource … from …>": "a representation",
     "Iterable[Resource[Any] | str]": "a type",
+    "float | None": "a type",
     "AbstractAsyncContextManager[Any, bool | None]": "a type",
     "HttpResponseBase | Awaitable[HttpResponseBase]": "a type",
     "front or server": "a key",

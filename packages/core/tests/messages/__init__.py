@@ -1,6 +1,6 @@
 """The table of the messages of the core."""
 
-from messages import declarations, lookups, phases, servers
+from messages import checks, declarations, lookups, phases, servers
 from messages.table import COURSE, OWN, ROWS, Row
 
-__all__ = ("COURSE", "OWN", "ROWS", "Row", "declarations", "lookups", "phases", "servers")
+__all__ = ("COURSE", "OWN", "ROWS", "Row", "checks", "declarations", "lookups", "phases", "servers")

@@ -475,6 +475,37 @@ async def _a_resource_that_has_stopped() -> str:
     return errors[0]
 
 
+ONLY = (
+    "this lifespan was started with only=[...], and neither names it nor starts a resource that "
+    "requires it. Add it: only=[..., pool]."
+)
+
+
+@says("command", f"pool is not available: {ONLY}", "Add it: only=[..., pool]")
+async def _a_resource_that_was_left_out() -> None:
+    pool = declare()
+    async with run_lifespan(only=[declare("client")]):
+        pool.get()
+
+
+@says("command", "only=client must be a list: only=[client].", "only=[client]")
+async def _a_resource_in_place_of_a_list() -> None:
+    async with run_lifespan(only=declare("client")):  # type: ignore[arg-type]
+        pass
+
+
+@says(
+    "command",
+    "only=[...] has 'clinet', and no such resource is declared. Did you mean 'client'? Declared "
+    "are: client.",
+    "Did you mean 'client'?",
+)
+async def _an_unknown_resource() -> None:
+    declare("client")
+    async with run_lifespan(only=["clinet"]):
+        pass
+
+
 LATE = "late is not available: it was declared after the startup of this lifespan had begun, in "
 
 for about, module, labels, installed, words, remedy in [

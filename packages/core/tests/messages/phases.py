@@ -8,6 +8,9 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import pytest
+from django.db import connection, connections, transaction
+
 from django_asgi_lifespan import asgi_shutdown, asgi_startup, run_lifespan, run_lifespan_sync
 from django_asgi_lifespan.asgi import LifespanApplication
 from django_asgi_lifespan.driver import LifespanDriver
@@ -171,6 +174,42 @@ async def _an_exception_without_words() -> None:
 async def _many_resources_that_fail() -> None:
     for number in range(15):
         declare(f"r{number:02}", broken)
+    await start()
+
+
+AT_THE_YIELD = (
+    "a transaction of the database 'default' is open at the yield. The database connections of a "
+    "resource are closed when it has opened, which would roll the transaction back. End it before "
+    "the yield, or keep the connections while the resource is open: "
+    "@resource(keep_connections=True)."
+)
+
+
+@says(STARTUP, f"pool failed to start: {AT_THE_YIELD}", "@resource(keep_connections=True)")
+async def _a_transaction_at_the_yield() -> None:
+    def pool() -> Iterator[None]:
+        with transaction.atomic():
+            connection.cursor()
+            yield
+
+    declare("pool", pool)
+    await start()
+
+
+@says(STARTUP, "A connection to the database 'default' failed to close", COURSE)
+async def _a_connection_that_fails_to_close() -> None:
+    patched = pytest.MonkeyPatch()
+
+    def pool() -> Iterator[None]:
+        def close() -> None:
+            patched.undo()
+            raise OSError("refused")
+
+        connection.cursor()
+        patched.setattr(connections["default"], "close", close)
+        yield
+
+    declare("pool", pool)
     await start()
 
 
