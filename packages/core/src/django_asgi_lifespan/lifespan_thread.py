@@ -62,6 +62,9 @@ class RunningLifespan:
         if reason:
             coroutine.close()
             raise LifespanError(f"The lifespan cannot run {coroutine!r}: {reason}")
+        return self._run(coroutine)
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         call = asyncio.run_coroutine_threadsafe(self.threads.lend_to(coroutine), self.loop)
         try:
             return call.result()
@@ -92,19 +95,18 @@ class LifespanThread:
     """
 
     lifespan: Lifespan
+    running_class = RunningLifespan
 
     def __init__(self, *, only: Iterable[object] | None = None) -> None:
         self._only = only
         self._begun: Future[asyncio.AbstractEventLoop] = Future()
         self._started: Future[RunningLifespan] = Future()
         self._ended: Future[None] = Future()
-        self._closed = threading.Event()
+        self._closed: Future[None] = Future()
         self._pid = os.getpid()
         self._owner = threading.current_thread()
         # A daemon: an abandoned task that ignores its cancellation keeps the event loop for ever.
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._live()), name="lifespan", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name="lifespan", daemon=True)
 
     def __enter__(self) -> RunningLifespan:
         # A function of ``atexit`` would come too late: by then no executor takes any work, and a
@@ -113,7 +115,7 @@ class LifespanThread:
         at_exit(functools.partial(_stop_at_exit, weakref.ref(self)))
         try:
             self._thread.start()
-            return self._started.result()
+            return self._wait_for(self._started)
         except BaseException:
             self._stop()
             raise
@@ -131,10 +133,13 @@ class LifespanThread:
 
     def stop_at_exit(self) -> None:
         """Close everything where the block was not left. A thread may still be in its block."""
-        if os.getpid() == self._pid and not self._closed.is_set():
+        if os.getpid() == self._pid and not self._closed.done():
             if not self._owner.daemon and self._owner is not threading.main_thread():
                 self._owner.join()
             self._stop()
+
+    def _wait_for(self, future: Future[T]) -> T:
+        return future.result()
 
     def _stop(self) -> None:
         """Cancel a startup or end the block, and return when everything is closed.
@@ -145,11 +150,11 @@ class LifespanThread:
             return
         self._call_in_loop(self._end)
         try:
-            self._closed.wait()
+            self._wait_for(self._closed)
         except BaseException as interruption:
             if isinstance(interruption, KeyboardInterrupt):
                 self._call_in_loop(self._hurry)
-            self._closed.wait()
+            self._wait_for(self._closed)
             raise
         finally:
             self._thread.join(GRACE)
@@ -170,6 +175,9 @@ class LifespanThread:
         self._main.cancel()
         self._main.get_loop().call_later(HURRY, self._main.cancel)
 
+    def _run(self) -> None:
+        asyncio.run(self._live())
+
     async def _live(self) -> None:
         self._over = asyncio.Event()
         self._main = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -181,14 +189,14 @@ class LifespanThread:
         else:
             self._ended.set_result(None)
         finally:
-            self._closed.set()
+            self._closed.set_result(None)
 
     async def _run_lifespan(self) -> None:
         with ExitStack() as adapters:
             project = ProjectLifespan({"type": "lifespan"}, adapters=adapters, only=self._only)
             async with project as state:
                 self.lifespan = project.lifespan
-                running = RunningLifespan(state, asyncio.get_running_loop())
+                running = self.running_class(state, asyncio.get_running_loop())
                 self._started.set_result(running)
                 try:
                     await self._over.wait()

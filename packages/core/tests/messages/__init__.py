@@ -1,6 +1,17 @@
 """The table of the messages of the core."""
 
-from messages import checks, declarations, lookups, phases, servers
+from messages import checks, declarations, lookups, phases, servers, tests
 from messages.table import COURSE, OWN, ROWS, Row
 
-__all__ = ("COURSE", "OWN", "ROWS", "Row", "checks", "declarations", "lookups", "phases", "servers")
+__all__ = (
+    "COURSE",
+    "OWN",
+    "ROWS",
+    "Row",
+    "checks",
+    "declarations",
+    "lookups",
+    "phases",
+    "servers",
+    "tests",
+)

@@ -23,11 +23,13 @@ class Report:
 
     Attributes:
         failures: the failures of the phase that goes on, one sentence each.
+        error: the first exception that explains a failure, if any.
         is_told: whether the log takes lines of that level.
     """
 
     def __init__(self, level: int, number: int, clock: Callable[[], float]) -> None:
         self.failures: list[str] = []
+        self.error: BaseException | None = None
         self._level = level
         self._clock = clock
         self.is_told = logger.isEnabledFor(level)
@@ -83,9 +85,13 @@ class Report:
             is_reason: whether *error* explains the failure. Else it is our own cancellation.
         """
         if isinstance(error, ReceiverError):
+            self.error = self.error or error.__cause__
             self.failures.append(str(error))
             return
-        why = f": {describe(error)}" if is_reason and error is not None else ""
+        why = ""
+        if is_reason and error is not None:
+            why = f": {describe(error)}"
+            self.error = self.error or error
         self.failures.append(f"{name} {what}{why}")
         log(logger, logging.ERROR, "%s", self.failures[-1], exc_info=error)
 

@@ -90,7 +90,7 @@ class Supervisor:
             await self._stop()
             if self._cancellation is not None:
                 raise self._cancellation
-            raise StartupFailedError(self._report.summary())
+            raise StartupFailedError(self._report.summary()) from self._report.error
         progress.is_starting = False
         self._report.phase_complete("startup", since)
 

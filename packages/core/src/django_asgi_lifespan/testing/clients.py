@@ -1,4 +1,4 @@
-"""Clients for tests."""
+"""The test clients whose requests have a state."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from django.test import AsyncClient, Client
 from django.test.client import AsyncClientHandler, ClientHandler
 
-from .errors import ResourceUnavailableError
-from .state import get_state
-from .types import State
+from django_asgi_lifespan.errors import ResourceUnavailableError
+from django_asgi_lifespan.state import get_state
+from django_asgi_lifespan.types import State
 
 __all__ = ("LifespanAwareAsyncClient", "LifespanAwareClient")
 
