@@ -20,6 +20,12 @@ DEADLINE = 30.0
 CUT_OFF = (http.client.RemoteDisconnected, ConnectionResetError)
 """The errors of `Request.answer()` if the server ends the connection without an answer."""
 
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+"""The request of a client that speaks the WebSocket protocol by itself."""
+
 
 def hold_port() -> socket.socket:
     """Return a socket that keeps a free port from being given to anybody else.

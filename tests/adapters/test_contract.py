@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from testkit.client import CUT_OFF
+from testkit.client import CUT_OFF, HANDSHAKE
 from testkit.processes import Process
 from testkit.stories import FOUND, STARTED, STOPPED, TRACEBACK, held
 
@@ -258,12 +258,6 @@ def test_an_open_websocket_is_told_of_the_stop(setup: Setup) -> None:
         for story in stories:
             rest = [told] if told in story else []
             assert story == ["hub open", "server stopping", *rest, "hub closed"]
-
-
-HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 
 
 @every

@@ -55,6 +55,11 @@ SEAMS = [
         "autobahn/websocket/protocol.py:2323 WebSocketProtocol.sendClose",
         "code != 1000 and not (3000 <= code <= 4999)",
     ),
+    (
+        "autobahn/websocket/protocol.py WebSocketProtocol.sendCloseFrame",
+        "self.closeHandshakeTimeout,",
+    ),
+    ("txaio/_common.py:88 _BatchedTimer.call_later", "int(now + delay) * 1000"),
     # The reactor
     ("twisted/internet/base.py ReactorBase.sigTerm", "self.callFromThread(self.stop)"),
     ("twisted/internet/base.py ReactorBase", "def callWhenRunning("),

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from testkit.client import DEADLINE, HOST
+from testkit.client import DEADLINE, HANDSHAKE, HOST
 from testkit.processes import Process
 from testkit.stories import STARTED, STOPPED, held
 
@@ -82,6 +82,31 @@ def test_a_websocket_that_is_accepted_too_late_is_refused(daphne: Start, asgi: s
         assert "Giving up" not in server.output()
         assert server.story()[-1] == "hub closed"
         assert TRACEBACK not in server.output()
+
+
+GREETING = b"\x81\x07hub hub"
+CLOSE = b"\x88\x16\x03\xf4The server restarts."
+ANSWER = b"\x88\x82\0\0\0\0\x03\xf4"
+
+
+def test_a_client_has_a_second_to_answer_the_close(daphne: Start) -> None:
+    """By itself, autobahn drops it at the end of a second of the clock, which may be near."""
+    with daphne("rooms") as server:
+        server.wait_for("hub open")
+        server.wait_until_serving()
+        with server.address.connect() as client:
+            stream = client.makefile("rb")
+            client.sendall(HANDSHAKE)
+            while stream.readline().strip():
+                pass
+            assert stream.read(len(GREETING)) == GREETING
+            server.until(lambda: 0.9 < time.time() % 1 < 0.95, "the end of a second")
+            server.stop("SIGTERM")
+            assert stream.read(len(CLOSE)) == CLOSE
+            server.pass_time(0.3)
+            client.sendall(ANSWER)
+            assert server.wait() == 0
+        assert server.story()[-2:] == ["room left with 1012 and hub", "hub closed"]
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])

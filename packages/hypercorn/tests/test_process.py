@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from testkit.client import DEADLINE, HOST
+from testkit.client import DEADLINE, HANDSHAKE, HOST
 from testkit.processes import Process
 from testkit.stories import FOUND, STARTED, STOPPED, TRACEBACK, held
 
@@ -26,11 +26,6 @@ pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(sys.platform == "win32", reason="there are no such OS signals"),
 ]
-
-UPGRADE = (
-    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 
 both = pytest.mark.parametrize("way", WAYS, indirect=True)
 twin = pytest.mark.parametrize("way", ["twin"], indirect=True)
@@ -190,7 +185,7 @@ def test_websocket_whose_client_is_deaf_does_not_hold_up_the_stop(hypercorn: Sta
     with hypercorn("sockets", "--graceful-timeout", "1", asgi="sockets_asgi") as server:
         server.wait_until_serving()
         with socket.create_connection((HOST, server.port), timeout=DEADLINE) as client:
-            client.sendall(UPGRADE)
+            client.sendall(HANDSHAKE)
             received = b""
             while b"hub" not in received:
                 received += client.recv(4096)

@@ -328,7 +328,9 @@ def _close_websocket(protocol: Any) -> None:
     """Tell the client that the server restarts. The handler gets a disconnect.
 
     autobahn refuses to send that close code (``WebSocketProtocol.sendClose``,
-    autobahn/websocket/protocol.py:2323 in 26.10.2).
+    autobahn/websocket/protocol.py:2323 in 26.10.2). And it rounds the end of its second for the
+    client's answer down, perhaps to now (txaio/_common.py:88 in 26.6.1).
     """
     if protocol.state == WebSocketProtocol.STATE_OPEN:
+        protocol.closeHandshakeTimeout += 1
         protocol.sendCloseFrame(SERVICE_RESTART, b"The server restarts.")
