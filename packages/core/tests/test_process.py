@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copyreg
+import functools
 import logging
 import os
 import queue
@@ -10,6 +12,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from multiprocessing.context import SpawnProcess
+from typing import Any
 
 import pytest
 
@@ -19,6 +24,7 @@ from django_asgi_lifespan.adapters import (
     exit_despite_threads,
     handle_os_signals,
     in_main_thread,
+    note_spawned,
     reloader_child,
     stop_signals,
     take_handlers_back,
@@ -243,6 +249,24 @@ def test_a_thread_calls_handlers() -> None:
         signal.raise_signal(signal.SIGUSR1)
         assert threads.get(timeout=DEADLINE) == "MainThread"
     assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("prepare", [functools.partial(print, "prepared"), None])
+def test_a_worker_is_noted_before_it_is_spawned(
+    prepare: Callable[[], object] | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the parent process. The worker then calls a function before it imports anything else."""
+    noted: list[SpawnProcess] = []
+    note_spawned(noted.append, prepare=prepare)
+    reduce: Any = copyreg.dispatch_table.pop(SpawnProcess)  # which pickle would call
+    worker = SpawnProcess(name="worker")
+    made, arguments, state = reduce(worker)
+    assert noted == [worker]
+    assert capsys.readouterr().out == ""
+    there = made(*arguments)
+    assert type(there) is SpawnProcess
+    assert state["_name"] == "worker"
+    assert capsys.readouterr().out == ("" if prepare is None else "prepared\n")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")

@@ -81,6 +81,7 @@ OFFERED = {
         "lifespan_settings",
         "log",
         "log_failure",
+        "note_spawned",
         "run_with_reloader",
         "speak_lifespan",
         "stop_in_thread",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from django_asgi_lifespan.adapters import (
     STARTUP_FAILURE,
     call_handlers_in_thread,
     ignore_os_signals_at_exit,
+    note_spawned,
     take_handlers_back,
     variables_on_stack,
 )
@@ -44,7 +44,7 @@ def main() -> None:
         SystemExit: with the exit code: 1 where a worker could not close everything.
     """
     os.environ.setdefault("GRANIAN_WORKERS_KILL_TIMEOUT", str(KILL_LIMIT))
-    copyreg.pickle(SpawnProcess, _note_spawned)
+    note_spawned(_note_spawned)
     if sys.platform != "win32":
         os.register_at_fork(before=_note_forked, after_in_parent=_take_over, after_in_child=_reset)
     code: str | int | None = 0
@@ -82,14 +82,13 @@ def _note(worker: BaseProcess) -> None:
         respawn["self"].signal_handler_interrupt()
 
 
-def _note_spawned(worker: SpawnProcess) -> tuple[Any, ...]:
-    """Take note of a worker as it is pickled, which is how one is spawned."""
-    _note(worker)
-    _take_over()
+def _note_spawned(worker: SpawnProcess) -> None:
+    """Take note of a worker that is about to be spawned."""
     serve = variables_on_stack(cast("Any", AbstractServer).serve)
     if serve is not None:
+        _note(worker)
+        _take_over()
         os.environ[KILL_TIMEOUT] = str(serve["self"].workers_kill_timeout)
-    return cast("tuple[Any, ...]", object.__reduce_ex__(worker, 2))
 
 
 def _take_over() -> None:

@@ -2,66 +2,52 @@
 
 from __future__ import annotations
 
-import copyreg
+import functools
 import signal
 import sys
 from multiprocessing.context import SpawnProcess
-from typing import Any, cast
 
 from hypercorn.__main__ import main as hypercorn_main
 
-from django_asgi_lifespan.adapters import call_handlers_in_thread
+from django_asgi_lifespan.adapters import call_handlers_in_thread, note_spawned
 
 from .stop import end_at_once
 
 __all__ = ("main",)
 
 _workers: list[SpawnProcess] = []
-"""Those that may have ended with an exit code that hypercorn forgets."""
+"""Those that run or have failed. hypercorn forgets exit codes (hypercorn/run.py:106 in 0.18.0)."""
 
 
 def main() -> None:
     """Run hypercorn's command, unmodified, and exit with the code of the first worker that failed.
 
-    hypercorn overwrites that code with what a second, empty list of workers has to tell
-    (hypercorn/run.py:106 in 0.18.0).
-
     Raises:
         SystemExit: with the exit code.
     """
-    copyreg.pickle(SpawnProcess, _start)
-    code = hypercorn_main()
+    note_spawned(_note, prepare=functools.partial(signal.signal, signal.SIGTERM, end_at_once))
+    hypercorn_main()
     for worker in _workers:
         worker.join()  # as Python would do at its end
     # hypercorn ends workers by SIGTERM. For other OS signals, shells have 128 and the number.
-    ended = (0, None, -signal.SIGTERM)
-    failed = next((each.exitcode for each in _workers if each.exitcode not in ended), None) or 0
-    sys.exit(code or (failed if failed >= 0 else 128 - failed))
+    codes = [each.exitcode for each in _workers if each.exitcode != -signal.SIGTERM]
+    failed = next(filter(None, codes), 0)
+    sys.exit(failed if failed >= 0 else 128 - failed)
 
 
-class _Watched(SpawnProcess):
-    """A worker for whose end hypercorn waits. It has set its handlers of OS signals by then.
+def _note(worker: SpawnProcess) -> None:
+    _workers[:] = [*(each for each in _workers if each.exitcode != 0), worker]
+    worker.__class__ = _Worker
 
-    They take a lock (hypercorn/run.py:66 in 0.18.0), so they are called in a thread. The one of
-    SIGHUP is not, because it must hold up hypercorn's main loop.
+
+class _Worker(SpawnProcess):
+    """A worker as hypercorn waits for it, when it has set its handlers of OS signals.
+
+    They take a lock (hypercorn/run.py:66 in 0.18.0), so a thread is to call them. The one of SIGHUP
+    has to hold up the main thread.
     """
 
     @property
     def sentinel(self) -> int:
         call_handlers_in_thread([signal.SIGINT, signal.SIGTERM])
         return super().sentinel
-
-
-def _start(worker: SpawnProcess) -> tuple[Any, ...]:
-    """Take note of a worker as it is pickled, which is how hypercorn starts one."""
-    _workers[:] = [each for each in _workers if each.exitcode != 0]
-    _workers.append(worker)
-    worker.__class__ = _Watched
-    state = cast("tuple[Any, ...]", object.__reduce_ex__(worker, 2))[2]
-    return _make, (), state
-
-
-def _make() -> SpawnProcess:
-    """Return the worker in its own process, which SIGTERM ends in order even while it imports."""
-    signal.signal(signal.SIGTERM, end_at_once)
-    return SpawnProcess.__new__(SpawnProcess)

@@ -1,7 +1,4 @@
-"""The stop of a worker of hypercorn's, and the exit code of its process.
-
-The private parts of hypercorn that it relies on stand in ``tests/seams.py``.
-"""
+"""The stop of a worker of hypercorn's, by the private parts that ``tests/seams.py`` lists."""
 
 from __future__ import annotations
 
@@ -25,7 +22,6 @@ from django_asgi_lifespan.adapters import (
     Stop,
     calls,
     exit_despite_threads,
-    handle_os_signals,
     log_failure,
     stop_signals,
 )
@@ -59,22 +55,18 @@ class Worker:
         self._lifespan_task: asyncio.Task[None] = serving.variables["lifespan_task"]
         self._is_told = serving.variables["shutdown_trigger"]
         self._context: Any = None  # hypercorn's, as soon as the application has started up
+        deadlines = Deadlines(self._lifespan.config.graceful_timeout)
         self._stop = Stop(
-            self,
-            Deadlines(self._lifespan.config.graceful_timeout),
-            option="--graceful-timeout",
-            logger=logger,
-            lifespan=lifespan,
+            self, deadlines, option="--graceful-timeout", logger=logger, lifespan=lifespan
         )
-        self._os_signals = ExitStack()  # not given back, because the process ends
         self._rest = ExitStack()
 
     def __enter__(self) -> None:
-        numbers = stop_signals()
-        if multiprocessing.parent_process():  # the project's own handlers stay
-            free = (signal.SIG_DFL, signal.SIG_IGN, end_at_once)
-            numbers = [number for number in numbers if signal.getsignal(number) in free]
-        self._os_signals.enter_context(handle_os_signals(numbers, self._stop.receive))
+        free = (signal.SIG_DFL, signal.SIG_IGN, end_at_once)
+        for number in stop_signals():  # not given back, because the process ends
+            # In a worker, hypercorn has none, so that others are the project's own, and stay.
+            if not multiprocessing.parent_process() or signal.getsignal(number) in free:
+                signal.signal(number, self._stop.receive)
         self._idle = asyncio.create_task(self._watch_serving())
         watches = self._watch_trigger(), self._idle
         self._rest.enter_context(self._stop.beside(self._lifespan, *watches))
@@ -82,14 +74,8 @@ class Worker:
         self._serving.add_done_callback(self._serving_ended)
 
     def __exit__(self, *exception: object) -> None:
-        """End a failed startup where an application in front waits for the shutdown all the same.
-
-        hypercorn's ``DispatcherMiddleware`` does.
-        """
-        waiting = [
-            call.task for call in calls(*RECEIVE) if call.variables["self"] is self._lifespan
-        ]
-        if self._lifespan_task in waiting:
+        """End a failed startup also where ``DispatcherMiddleware`` waits for the shutdown."""
+        if any(call.task is self._lifespan_task for call in calls(*RECEIVE)):
             self.interrupt_startup()
 
     def is_starting(self) -> bool:
@@ -150,8 +136,9 @@ class Worker:
         """
         error = None if task.cancelled() else task.exception()
         is_failed = isinstance(error, LifespanFailureError | LifespanTimeoutError)
-        if is_failed or task.cancelled() or self._project.shutdown_failed:
-            code = SHUTDOWN_FAILURE if error or self._project.shutdown_failed else 0
+        is_failed |= self._project.shutdown_failed
+        if is_failed or task.cancelled():
+            code = SHUTDOWN_FAILURE if is_failed else 0
             if self.is_starting():
                 code = 0 if self._stop.has_begun else STARTUP_FAILURE
             if error and code:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .reloader import run_with_reloader
     from .reloader_child import stop_in_thread
     from .server import AdaptedLifespan, Server, hold, is_held
+    from .spawned import note_spawned
     from .stop import Stop
     from .tasks import Call, calls, variables_on_stack
 else:
@@ -86,6 +87,7 @@ else:
         "lifespan_settings": "django_asgi_lifespan.conf",
         "log": "django_asgi_lifespan.last_resort",
         "log_failure": "django_asgi_lifespan.last_resort",
+        "note_spawned": ".spawned",
         "run_with_reloader": ".reloader",
         "speak_lifespan": "django_asgi_lifespan.protocol",
         "stop_in_thread": ".reloader_child",
@@ -139,6 +141,7 @@ __all__ = (
     "lifespan_settings",
     "log",
     "log_failure",
+    "note_spawned",
     "run_with_reloader",
     "speak_lifespan",
     "stop_in_thread",
