@@ -75,7 +75,41 @@ from project.asgi import application
 threading.Thread(target=threading.Event().wait, name="stuck").start()
 """
 
+FORKING = """
+import multiprocessing, os, runpy, threading
+from testkit import journal
+
+def note():
+    journal.write("fork", f"beside {threading.active_count() - 1} threads")
+
+if __name__ == "__main__":
+    os.register_at_fork(before=note)
+    multiprocessing.set_start_method("fork")
+    runpy.run_module("django_asgi_lifespan_granian", run_name="__main__")
+"""
+
+WITH_CHILDREN = """
+import asyncio, multiprocessing
+from django_asgi_lifespan import resource
+from project.asgi import application
+from testkit import journal
+
+def work(method):
+    process = multiprocessing.get_context(method).Process(target=abs, args=(0,))
+    process.start()
+    process.join()
+    journal.write(method, f"ended with {process.exitcode}")
+
+@resource
+async def children():
+    await asyncio.to_thread(work, "spawn")
+    work("fork")
+    yield
+"""
+
 MODULES = {
+    "forking": FORKING,
+    "with_children": WITH_CHILDREN,
     "agent_granian": AGENT + "import runpy\nrunpy.run_module('granian', run_name='__main__')",
     "agent_twin": AGENT
     + "import runpy\nrunpy.run_module('django_asgi_lifespan_granian', run_name='__main__')",
@@ -146,6 +180,29 @@ def test_the_parent_never_waits_for_itself(serve: Serve) -> None:
                 os.kill(server.pid, number)
         assert server.wait() == 0
         assert server.lifespans() == [[*STARTED, *STOPPED]] * 2
+
+
+def test_one_worker_is_forked_before_any_thread_begins(serve: Serve) -> None:
+    """A lock that another thread holds at the fork would be locked in the worker for ever."""
+    with serve("forking", *options(), PYTHONDEVMODE="1") as server:
+        server.wait_until_serving()
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert server.story() == ["fork beside 0 threads", *STARTED, *STOPPED]
+        # Python 3.13 counts the threads after the fork, when there is one.
+        assert sys.version_info >= (3, 13) or "may lead to deadlocks" not in server.output()
+
+
+def test_a_worker_may_start_processes_of_its_own(serve: Serve) -> None:
+    """In any thread, and it keeps its own handlers of OS signals."""
+    with serve("forking", *options("with_children")) as server:
+        server.wait_until_serving()
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert server.story().count("spawn ended with 0") == 1
+        assert server.story().count("fork ended with 0") == 1
+        assert server.story()[-1] == "pool closed"
+        assert "ValueError" not in server.output()
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from multiprocessing.context import SpawnProcess
-from multiprocessing.process import BaseProcess
+from multiprocessing.process import BaseProcess, parent_process
 from typing import Any, cast
 
 from granian.cli import entrypoint
@@ -85,7 +85,7 @@ def _note(worker: BaseProcess) -> None:
 def _note_spawned(worker: SpawnProcess) -> None:
     """Take note of a worker that is about to be spawned."""
     serve = variables_on_stack(cast("Any", AbstractServer).serve)
-    if serve is not None:
+    if serve is not None and parent_process() is None:
         _note(worker)
         _take_over()
         os.environ[KILL_TIMEOUT] = str(serve["self"].workers_kill_timeout)
@@ -95,15 +95,17 @@ def _take_over() -> None:
     """Let a thread call granian's handlers of OS signals, from the first worker on.
 
     granian's parent waits for a lock (granian/server/common.py:544 in 2.8.9), and its handlers
-    take that lock for a moment. A thread before the first fork would cause a warning.
+    take that lock for a moment. A thread before the first fork would cause a warning. A worker that
+    starts a process of its own keeps its handlers.
     """
-    call_handlers_in_thread([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+    if parent_process() is None:
+        call_handlers_in_thread([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 
 
 def _note_forked() -> None:
     """Take note of a worker that is about to be forked."""
     start = variables_on_stack(BaseProcess.start)
-    if start is not None:
+    if start is not None and parent_process() is None:
         _note(start["self"])
 
 
