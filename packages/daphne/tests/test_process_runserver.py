@@ -180,6 +180,15 @@ def test_a_failed_startup_without_the_reloader_ends_with_3(runserver: Start) -> 
         assert server.story() == [*STARTED[:3], *STOPPED[4:]]
 
 
+@pytest.mark.parametrize("kind", ["none", "root", "elsewhere", "others", "filtered", "critical"])
+def test_a_failed_startup_says_why_once(runserver: Start, apps: str, kind: str) -> None:
+    """No matter how the project configures logging."""
+    with runserver("--noreload", apps=apps, CACHE_OPENING="fail", LOGGING=kind) as server:
+        assert server.wait() == (3 if apps == OURS else 0)
+        assert server.output().count(TRACEBACK) == 1
+        assert "cache failed to start: RuntimeError: cache failed in opening" in server.output()
+
+
 @pytest.mark.parametrize("stop", ["Ctrl+C", "SIGTERM", "SIGHUP", "SIGQUIT"])
 @pytest.mark.parametrize("options", [[], ["--noreload"]], ids=["reloader", "noreload"])
 def test_stop_during_the_startup_closes_the_open_resources(
