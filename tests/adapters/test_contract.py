@@ -88,6 +88,19 @@ def test_nobody_is_served_before_the_startup_is_complete(setup: Setup) -> None:
             assert story[: len(STARTED) + 1] == held(STARTED, at="cache opening")
 
 
+@every
+def test_a_worker_is_not_ready_before_the_startup_is_complete(setup: Setup) -> None:
+    """A probe that comes earlier is refused or waits."""
+    with setup.start("chain", PROBES="/", CACHE_OPENING="held") as server:
+        server.wait_for("cache held", times=setup.processes)
+        early = server.send("/readyz") if server.accepts() else None
+        server.release("cache", times=setup.processes)
+        if early is not None:
+            assert early.answer().content == b"readyz: ok\n"
+        setup.wait_until_started(server)
+        assert server.get("/readyz").content == b"readyz: ok\n"
+
+
 # Boot failure
 
 

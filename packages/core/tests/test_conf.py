@@ -26,6 +26,8 @@ def test_every_setting_is_optional(settings: Any) -> None:
         "mirror_state": True,
         "names": {},
         "adapters": (),
+        "probes": None,
+        "probes_verbose": False,
     }
     assert read() == defaults
     settings.ASGI_LIFESPAN = {}
@@ -42,6 +44,8 @@ def test_every_setting_is_read(settings: Any) -> None:
         "MIRROR_STATE": False,
         "NAMES": {"vendor.lifespan.client": "vendor_client"},
         "ADAPTERS": ["one", "two"],
+        "PROBES": "/ops/",
+        "PROBES_VERBOSE": True,
     }
     assert read() == {
         "startup_timeout": 5.0,
@@ -51,6 +55,8 @@ def test_every_setting_is_read(settings: Any) -> None:
         "mirror_state": False,
         "names": {"vendor.lifespan.client": "vendor_client"},
         "adapters": ("one", "two"),
+        "probes": "/ops/",
+        "probes_verbose": True,
     }
 
 
@@ -77,6 +83,19 @@ def test_every_setting_is_read(settings: Any) -> None:
         ({"NAMES": {1: "a"}}, "['NAMES'] is {1: 'a'}; it must be a dictionary such as"),
         ({"NAMES": {"a.b": "x y"}}, "['NAMES'] is {'a.b': 'x y'}; it must be a dictionary such as"),
         ({"NAMES": {"a.b": 1}}, "['NAMES'] is {'a.b': 1}; it must be a dictionary such as"),
+        (
+            {"PROBES": "ops/"},
+            "['PROBES'] is 'ops/'; it must be a path that begins and ends with a sl",
+        ),
+        (
+            {"PROBES": "/ops"},
+            "['PROBES'] is '/ops'; it must be a path that begins and ends with a sl",
+        ),
+        (
+            {"PROBES": True},
+            "['PROBES'] is True; it must be a path that begins and ends with a slash",
+        ),
+        ({"PROBES_VERBOSE": 1}, "['PROBES_VERBOSE'] is 1; it must be True or False"),
         ({"ADAPTERS": "one"}, "['ADAPTERS'] is 'one'; it must be a list of dotted module names"),
         ({"ADAPTERS": [1]}, "['ADAPTERS'] is [1]; it must be a list of dotted module names"),
     ],

@@ -52,6 +52,7 @@ async def test_the_signature_of_the_decorator_shows_its_options() -> None:
         "startup_timeout",
         "shutdown_timeout",
         "keep_connections",
+        "check",
     ]
     assert all(option.kind is option.KEYWORD_ONLY for option in options)
 

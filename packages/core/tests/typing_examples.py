@@ -170,6 +170,18 @@ def declare_those(those: Collection[Resource[Any]], names: set[str]) -> None:
     mounted_application(child, name="m", requires=["pool"])
 
 
+async def answers(client: httpx.AsyncClient) -> bool:
+    """Ask whether the service answers."""
+    return (await client.get("/health")).is_success
+
+
+def declare_checked() -> None:
+    """A check is a function of the open object, sync or async."""
+    resource(Pool, name="n", check=lambda pool: pool.ping())
+    resource(Pool, name="o", check=answers)
+    resource(Pool, name="p", check="ping")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
 # A string is no list of requirements, nor is a resource.
 resource(Pool, name="i", requires="pool")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 resource(name="j", requires="pool")(Pool)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]

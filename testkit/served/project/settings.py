@@ -17,4 +17,6 @@ if os.environ.get("ADAPTERS") == "none":
 for setting in ("STARTUP_TIMEOUT", "STARTUP_WARNING"):
     if setting in os.environ:
         ASGI_LIFESPAN[setting] = float(os.environ[setting])
+if "PROBES" in os.environ:
+    ASGI_LIFESPAN["PROBES"] = os.environ["PROBES"]
 LOGGING = logging_of(os.environ.get("LOGGING", ""))

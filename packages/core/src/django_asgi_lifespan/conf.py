@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .errors import did_you_mean
 
-__all__ = ("LifespanSettings", "lifespan_settings")
+__all__ = ("LifespanSettings", "lifespan_settings", "probes_prefix")
 
 
 class LifespanSettings:
@@ -24,6 +24,8 @@ class LifespanSettings:
         autodiscover: whether the ``lifespan`` module of every installed Django app is imported, or
             the labels of the Django apps whose modules are.
         names: other names for resources, by the address of their declaration.
+        probes: the path before the names of the probes, or None for no probes.
+        probes_verbose: whether probes tell the reasons of failures, which may hold secrets.
         adapters: dotted names of further server adapters, or None to use no adapter at all, not
             even an installed one.
     """
@@ -34,6 +36,8 @@ class LifespanSettings:
         "autodiscover",
         "mirror_state",
         "names",
+        "probes",
+        "probes_verbose",
         "shutdown_timeout",
         "startup_timeout",
         "startup_warning",
@@ -49,6 +53,8 @@ class LifespanSettings:
         autodiscover: bool | tuple[str, ...] = True,
         names: dict[str, str] | None = None,
         adapters: tuple[str, ...] | None = (),
+        probes: str | None = None,
+        probes_verbose: bool = False,
     ) -> None:
         self.startup_timeout = startup_timeout
         self.startup_warning = startup_warning
@@ -57,6 +63,8 @@ class LifespanSettings:
         self.mirror_state = mirror_state
         self.names = names or {}
         self.adapters = adapters
+        self.probes = probes
+        self.probes_verbose = probes_verbose
 
 
 def timeout(value: object) -> float | None:
@@ -114,6 +122,14 @@ def _names(value: object) -> tuple[str, ...] | None:
     return names
 
 
+def _prefix(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not (value.startswith("/") and value.endswith("/")):
+        raise ValueError("a path that begins and ends with a slash, such as '/', or None")
+    return value
+
+
 _READERS: dict[str, Callable[[object], Any]] = {
     "STARTUP_TIMEOUT": timeout,
     "STARTUP_WARNING": timeout,
@@ -122,6 +138,8 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "AUTODISCOVER": _autodiscover,
     "NAMES": _other_names,
     "ADAPTERS": _names,
+    "PROBES": _prefix,
+    "PROBES_VERBOSE": _flag,
 }
 
 
@@ -152,3 +170,11 @@ def lifespan_settings() -> LifespanSettings:
                 f"ASGI_LIFESPAN[{key!r}] is {value!r}; it must be {error}."
             ) from None
     return LifespanSettings(**values)
+
+
+def probes_prefix() -> str | None:
+    """Return the path before the names of the probes. With wrong settings there are no probes."""
+    try:
+        return lifespan_settings().probes
+    except ImproperlyConfigured:  # which fails the startup, and is in the log
+        return None

@@ -9,7 +9,6 @@ from inspect import CO_ASYNC_GENERATOR
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from .errors import ResourceDeclarationError
 from .lifespans import current_view, lifespans
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ class Resource(Generic[T_co]):
         requires: the resources, or names of resources, that start before it and stop after it.
         startup_timeout, shutdown_timeout: its limits in seconds. None sets no limit of its own.
         keep_connections: whether its database connections stay open while it is open.
+        check: the function that tells from the open object whether it works, if any.
         module: the name of the module that declares it.
         merged: whether a mapping that it yields goes into the state key by key.
         overrides: the value that stands in for it, if any.
@@ -52,6 +52,7 @@ class Resource(Generic[T_co]):
         startup_timeout: float | None = None,
         shutdown_timeout: float | None = None,
         keep_connections: bool = False,
+        check: Callable[[Any], object] | None = None,
     ) -> None:
         self.factory = factory
         self._is_async_generator, self._takes_application = _read(factory)
@@ -60,6 +61,7 @@ class Resource(Generic[T_co]):
         self.startup_timeout = startup_timeout
         self.shutdown_timeout = shutdown_timeout
         self.keep_connections = keep_connections
+        self.check = check
         self._validate_options()
         self.declared_name = self.name
         self.merged = self._takes_application
@@ -139,43 +141,28 @@ class Resource(Generic[T_co]):
         async with make_manager(self.factory, make, self.name) as value:
             yield value
 
-    def _read_requires(self, requires: object) -> tuple[Resource[Any] | str, ...]:
-        if isinstance(requires, (Resource, str)):
-            name = repr(requires) if isinstance(requires, str) else requires.name
-            kind = "a string" if isinstance(requires, str) else "a resource"
-            raise ResourceDeclarationError(
-                f"requires of {self.name} is {kind} and must be a list: requires=[{name}]."
-            )
-        if not isinstance(requires, Iterable):
-            raise ResourceDeclarationError(
-                f"requires of {self.name} is {requires!r} and must be a list of resources, or of "
-                f"names of resources."
-            )
-        return tuple(cast("Iterable[Resource[Any] | str]", requires))
+    def _read_requires(self, requires: Any) -> tuple[Resource[Any] | str, ...]:
+        if type(requires) in (tuple, list):
+            return tuple(requires)
+        from .options import read_requires
+
+        return read_requires(self, requires, Resource)
 
     def _validate_options(self) -> None:
-        if not isinstance(cast("object", self.name), str) or not self.name.isidentifier():
-            raise ResourceDeclarationError(
-                f"{self.origin} needs a name that is a Python identifier, not {self.name!r}: "
-                f"resource(..., name='...')."
+        options = (self.startup_timeout, self.shutdown_timeout, self.check)
+        if (
+            options == (None, None, None)
+            and isinstance(cast("object", self.name), str)
+            and self.name.isidentifier()
+            and all(
+                isinstance(each, (Resource, str))
+                for each in cast("tuple[object, ...]", self.requires)
             )
-        for requirement in cast("tuple[object, ...]", self.requires):
-            if not isinstance(requirement, (Resource, str)):
-                raise ResourceDeclarationError(
-                    f"{self.name} requires {requirement!r}, which is neither a resource nor the "
-                    f"name of one: requires=[resource, 'name']."
-                )
-        for option in ("startup_timeout", "shutdown_timeout"):
-            value = getattr(self, option)
-            if value is not None:
-                from .conf import timeout
+        ):
+            return  # most have no others, and need no closer look
+        from .options import validate
 
-                try:
-                    timeout(value)
-                except ValueError as error:
-                    raise ResourceDeclarationError(
-                        f"{option} of {self.name} is {value!r}; it must be {error}."
-                    ) from None
+        validate(self, Resource)
 
 
 def _read(factory: object) -> tuple[bool, bool]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when on
     from collections.abc import Callable
 
     from .lifespans import Lifespan
+    from .probes import Probes
     from .protocol import Application, Receive, Scope, Send
     from .websockets import OpenWebSockets
 
@@ -29,8 +30,8 @@ class LifespanGate:
 
     Attributes:
         is_open: HTTP requests need nothing from here: every lifespan of the application that was
-            begun is running, no event loop has several, and the server puts a ``state`` into each
-            request itself.
+            begun is running, no event loop has several, the server puts a ``state`` into each
+            request itself, and no request is a probe.
     """
 
     def __init__(self, wrapped: Application | None = None) -> None:
@@ -52,6 +53,18 @@ class LifespanGate:
 
         return put_state
 
+    @functools.cached_property
+    def _probes(self) -> Probes | None:
+        """The requests that are answered here, if the settings have any."""
+        from .conf import probes_prefix
+
+        prefix = probes_prefix()
+        if prefix is None:
+            return None
+        from .probes import Probes
+
+        return Probes(prefix)
+
     async def serve(
         self, outermost: Any, application: Application, scope: Scope, receive: Receive, send: Send
     ) -> None:
@@ -66,6 +79,11 @@ class LifespanGate:
                 await self._run_inner_lifespan(lifespan, scope, receive, send)
             else:
                 await self._run_lifespan(loop, outermost, scope, receive, send)
+        elif self._probes is not None and (name := self._probes.find(scope)) is not None:
+            latest = self._begun.latest_for(asyncio.get_running_loop(), scope)
+            if latest is None:
+                self._warn_once(scope)
+            await self._probes.answer(name, latest, scope, send)
         elif self.is_closed_to(scope):
             from .refusals import refuse
 
@@ -160,7 +178,7 @@ class LifespanGate:
         ):
             self._put_state(scope, lifespan)
         else:
-            self.is_open = self._begun.all_run_alone()
+            self.is_open = self._probes is None and self._begun.all_run_alone()
         if len(lifespans.running.get(loop, ())) > 1:
             answering.set(lifespan)
 

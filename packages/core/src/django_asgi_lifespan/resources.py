@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         startup_timeout: float | None
         shutdown_timeout: float | None
         keep_connections: bool
+        check: Callable[[Any], object] | None
 
     T_co = TypeVar("T_co", covariant=True)
     ApplicationT = TypeVar("ApplicationT", bound=Callable[[Any, Any, Any], Awaitable[None]])
@@ -131,6 +132,7 @@ def resource(
     startup_timeout: float | None = None,
     shutdown_timeout: float | None = None,
     keep_connections: bool = False,
+    check: Callable[[Any], object] | None = None,
     **unknown: object,
 ) -> Any:
     """Declare a resource: opened once per worker before the first request, closed after the last.
@@ -152,6 +154,8 @@ def resource(
         keep_connections: whether Django's database connections that it opens stay open while it
             is open, for an advisory lock or a LISTEN. By default they are closed when it has
             opened, and again when it has closed.
+        check: a function that takes the open object, and returns False or raises if it does not
+            work. Probes call it. It may be async. A plain function runs in a thread.
 
     Returns:
         A Resource whose ``.get()`` returns the opened object.
@@ -170,6 +174,7 @@ def resource(
             startup_timeout=startup_timeout,
             shutdown_timeout=shutdown_timeout,
             keep_connections=keep_connections,
+            check=check,
         )
         registry.add(declared)
         return declared

@@ -1,6 +1,6 @@
 """The table of the messages of the core."""
 
-from messages import checks, declarations, lookups, phases, servers, tests
+from messages import checks, declarations, lookups, phases, probes, servers, tests
 from messages.table import COURSE, OWN, ROWS, Row
 
 __all__ = (
@@ -12,6 +12,7 @@ __all__ = (
     "declarations",
     "lookups",
     "phases",
+    "probes",
     "servers",
     "tests",
 )
