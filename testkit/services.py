@@ -15,7 +15,7 @@ from typing_extensions import Self
 
 from testkit.processes import Process, start
 
-__all__ = ("PostgreSQL", "missing", "short_folder")
+__all__ = ("PostgreSQL", "missing", "redis", "short_folder")
 
 
 def missing(program: str) -> NoReturn:
@@ -31,6 +31,19 @@ def short_folder() -> Generator[Path]:
     """Yield an empty folder whose path is short enough for the address of a Unix socket."""
     with tempfile.TemporaryDirectory(prefix="lifespan-") as name:
         yield Path(name)
+
+
+@contextmanager
+def redis(folder: Path) -> Generator[str]:
+    """Yield the URL of a Redis server, which keeps nothing and listens in *folder*."""
+    program = shutil.which("redis-server")
+    if program is None:
+        missing("redis-server")
+    socket = folder / "redis"
+    command = [program, "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    with start(command, cwd=folder) as server:
+        server.wait_for_output("eady to accept connections")
+        yield f"unix://{socket}"
 
 
 class PostgreSQL:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import shutil
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -24,8 +23,7 @@ from packages.core.tests.conftest import (  # noqa: F401
     pytest_pyfunc_call,
     settings,
 )
-from testkit.processes import start
-from testkit.services import PostgreSQL, missing, short_folder
+from testkit.services import PostgreSQL, redis, short_folder
 
 LIMIT = 30
 """Seconds after which a test waits no longer."""
@@ -122,14 +120,8 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def redis_url(folder: Path) -> Iterator[str]:
     """The URL of a Redis server of the test's own, which keeps nothing."""
-    program = shutil.which("redis-server")
-    if program is None:
-        missing("redis-server")
-    socket = folder / "redis"
-    command = [str(program), "--port", "0", "--unixsocket", str(socket), "--save", ""]
-    with start(command, cwd=folder) as server:
-        server.wait_for_output("eady to accept connections")
-        yield f"unix://{socket}"
+    with redis(folder) as url:
+        yield url
 
 
 @pytest.fixture

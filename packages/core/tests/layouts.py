@@ -62,7 +62,12 @@ async def show_in_front(request: Request) -> JSONResponse:
     return JSONResponse({"shared": request.state.pool is pool.get(), "front": request.state.front})
 
 
-settings.ROOT_URLCONF = (path("django/", show),)
+async def fail(request: HttpRequest) -> JsonResponse:
+    """Fail, for a tracker of errors."""
+    raise LookupError("nothing was found")
+
+
+settings.ROOT_URLCONF = (path("django/", show), path("fail/", fail))
 
 
 @asynccontextmanager
@@ -74,7 +79,7 @@ async def front_lifespan(_: Any) -> AsyncGenerator[dict[str, str]]:
 
 
 def starlette() -> Any:
-    """FastStream's layout: Starlette outermost, whose lifespan starts a broker."""
+    """Starlette outermost, with Django mounted."""
     routes = [Route("/front", show_in_front), Mount("/", get_asgi_application())]
     return LifespanApplication(Starlette(routes=routes, lifespan=front_lifespan))
 
@@ -152,54 +157,9 @@ def swallowed() -> Any:
     return http_only(get_asgi_application())
 
 
-def traced() -> Any:
-    """Our handler under Datadog's tracer, whose spans go to the journal."""
-    _journal_spans()
-    return get_asgi_application()
-
-
-def traced_stock() -> Any:
-    """Django's own handler under Datadog's tracer, inside of LifespanApplication."""
-    from django.core import asgi
-
-    _journal_spans()
-    return LifespanApplication(asgi.get_asgi_application())
-
-
-def _journal_spans() -> None:
-    from ddtrace.trace import TraceFilter, tracer
-
-    class JournalFilter(TraceFilter):
-        def process_trace(self, trace: Any) -> None:
-            names = [span.name for span in trace if span.name in ("django.request", "django.view")]
-            journal.write("spans", " ".join(names))
-
-    tracer.configure(trace_processors=[JournalFilter()])
-
-
-_LAYOUTS = {
-    function.__name__: function
-    for function in (
-        alone,
-        channels,
-        driven,
-        fastapi,
-        forgotten,
-        proxy_fix,
-        proxy_fix_unmirrored,
-        starlette,
-        swallowed,
-        traced,
-        traced_stock,
-        unadapted,
-        wrapped,
-    )
-}
-
-
 def __getattr__(name: str) -> Any:
     """Make the application ``<layout>_application``."""
-    layout = _LAYOUTS.get(name.removesuffix("_application"))
-    if layout is None or not name.endswith("_application"):
+    layout = name.removesuffix("_application")
+    if layout == name or layout not in globals():
         raise AttributeError(name)
-    return layout()
+    return globals()[layout]()

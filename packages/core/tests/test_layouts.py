@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -23,15 +24,21 @@ SERVERS = {
 }
 
 
-def serve(layout: str, server: str, *options: str) -> AbstractContextManager[Process]:
-    """Start *server* with one of the layouts."""
-    for package in ("fastapi", "channels"):
-        if layout == package:
-            pytest.importorskip(package)
-    command = [sys.executable, "-m", server, *SERVERS[server], *options]
-    environment = {"PYTHONPATH": str(Path(__file__).parent)}
+def serve(
+    layout: str,
+    server: str,
+    *options: str,
+    module: str = "layouts",
+    under: Sequence[str] = (),
+    **environment: str,
+) -> AbstractContextManager[Process]:
+    """Start *server* with one of the layouts, *under* a program that starts it."""
+    if layout in ("fastapi", "channels"):
+        pytest.importorskip(layout)
+    command = [*under, sys.executable, "-m", server, *SERVERS[server], *options]
     name = f"{layout}()" if server == "hypercorn" else f"{layout}_application"
-    return start([*command, f"layouts:{name}"], environment=environment)
+    environment["PYTHONPATH"] = str(Path(__file__).parent)
+    return start([*command, f"{module}:{name}"], environment=environment)
 
 
 MINE = ["pool open", "signal sent", "pool close"]
@@ -55,10 +62,8 @@ SERVERS["django_asgi_lifespan_uvicorn"] = SERVERS["uvicorn"]
     ("layout", "runner"),
     [
         *[("fastapi", runner) for runner in RUNNERS],
-        ("starlette", "uvicorn"),
-        ("starlette", "hypercorn"),
-        ("channels", "uvicorn"),
-        ("channels", "hypercorn"),
+        *[("starlette", runner) for runner in RUNNERS],
+        *[("channels", runner) for runner in RUNNERS],
         ("wrapped", "uvicorn"),
         ("wrapped", "hypercorn"),
         ("driven", "uvicorn"),

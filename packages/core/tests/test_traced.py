@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
-import shutil
-import sys
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -21,8 +17,6 @@ from django_asgi_lifespan import asgi, resource
 from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler
 from django_asgi_lifespan.traced import TracedHandler
-from testkit.client import HOST
-from testkit.processes import start
 
 
 class Traced:
@@ -142,36 +136,3 @@ def test_without_a_tracer_the_handler_is_ours_alone(
     application = asgi.get_asgi_application()
     assert type(application) is LifespanASGIHandler
     assert isinstance(application, ASGIHandler)
-
-
-@pytest.mark.process
-@pytest.mark.real_clock
-@pytest.mark.skipif(importlib.util.find_spec("ddtrace") is None, reason="ddtrace is not installed")
-@pytest.mark.parametrize("layout", ["traced", "traced_stock"])
-@pytest.mark.parametrize("server", ["uvicorn", "hypercorn"])
-def test_ddtrace_run_keeps_its_root_span(server: str, layout: str) -> None:
-    """With our function, and with LifespanApplication around Django's own."""
-    ddtrace_run = shutil.which("ddtrace-run", path=Path(sys.executable).parent)
-    assert ddtrace_run is not None
-    options = {"uvicorn": ("--host", HOST, "--port"), "hypercorn": ("--bind",)}[server]
-    port = "{port}" if server == "uvicorn" else f"{HOST}:{{port}}"
-    environment = {
-        "PYTHONPATH": str(Path(__file__).parent),
-        "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
-        "DD_REMOTE_CONFIGURATION_ENABLED": "false",
-        "DD_CRASHTRACKING_ENABLED": "false",
-    }
-    command = [ddtrace_run, sys.executable, "-m", server, *options, port]
-    name = f"{layout}()" if server == "hypercorn" else f"{layout}_application"
-    with start([*command, f"layouts:{name}"], environment=environment) as process:
-        process.wait_until_serving()
-        assert process.get("/django/").status == 200
-        process.wait_for("spans django.request django.view")
-        process.stop("SIGTERM")
-        process.wait()
-        assert process.story() == [
-            "pool open",
-            "signal sent",
-            "spans django.request django.view",
-            "pool close",
-        ]
