@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from typing_extensions import Self, assert_type
 
 from django_asgi_lifespan import (
+    LifespanASGIRequest,
     Resource,
     get_state,
     mounted_application,
@@ -144,6 +145,11 @@ assert_type(get_asgi_application(), LifespanASGIHandler)
 
 with http_client.override("anything, such as a fake"), run_lifespan_sync() as running:
     assert_type(running.state, dict[str, Any])
+
+
+def view(request: LifespanASGIRequest) -> None:
+    """A view whose requests have the state."""
+    assert_type(request.state, dict[str, Any])
 
 
 async def use() -> int:
