@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -66,12 +67,12 @@ class PostgreSQL:
     def __enter__(self) -> Self:
         installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         found = shutil.which("initdb") or (installed and installed[-1])
-        if not found:
+        if sys.platform == "win32" or not found:  # there it has no Unix socket by default
             missing("PostgreSQL")
         self._programs = Path(str(found)).resolve().parent
         self._options: dict[str, Any] = {"cwd": self.folder}
         if os.geteuid() == 0:  # as whom PostgreSQL refuses to run
-            import pwd  # not on Windows
+            import pwd  # which Windows lacks
 
             nobody = pwd.getpwnam("nobody")
             user, group = nobody.pw_uid, nobody.pw_gid
