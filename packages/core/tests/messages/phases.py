@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,7 +187,10 @@ AT_THE_YIELD = (
 
 
 @says(STARTUP, f"pool failed to start: {AT_THE_YIELD}", "@resource(keep_connections=True)")
-async def _a_transaction_at_the_yield() -> None:
+async def _a_transaction_at_the_yield(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One in memory is never closed.
+    monkeypatch.setitem(connections.settings["default"], "NAME", str(tmp_path / "database"))
+
     def pool() -> Iterator[None]:
         with transaction.atomic():
             connection.cursor()
@@ -197,7 +201,10 @@ async def _a_transaction_at_the_yield() -> None:
 
 
 @says(STARTUP, "A connection to the database 'default' failed to close", COURSE)
-async def _a_connection_that_fails_to_close() -> None:
+async def _a_connection_that_fails_to_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connections.settings["default"], "NAME", str(tmp_path / "database"))
     patched = pytest.MonkeyPatch()
 
     def pool() -> Iterator[None]:
