@@ -76,6 +76,7 @@ def test_hup_replaces_workers(granian: Start) -> None:
     with granian("chain", program=TWIN) as server:
         server.wait_for("search open")
         server.stop("SIGHUP")
+        server.wait_for("search open", times=2)  # granian does not wait for it
         server.wait_for("pool closed")
         server.stop("Ctrl+C")
         assert server.wait() == 0
