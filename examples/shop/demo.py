@@ -136,7 +136,7 @@ class Shop:
         return Event(time.time(), f"{method} {path}", result, took)
 
     def _add(self, event: Event, expected: str) -> None:
-        self._report.requests.append(event)
+        self._report.add_request(event)
         self._report.expect(
             event.result == expected,
             f"{event.what} was answered {textwrap.shorten(event.result, 60)}, not {expected}.",

@@ -1,60 +1,31 @@
 """The events of the shop, gathered from all sides: a timeline to look at, and a verdict."""
 
-import re
-import textwrap
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
 
-LOGGED = re.compile(r"(\d+\.\d+) INFO (\w+) (started|stopped) in (\d+) ms")
+from django_asgi_lifespan.timeline import ASCII, BOXES, Event, Timeline
 
-
-@dataclass(frozen=True)
-class Event:
-    """A line of the timeline: the end of an event, its name, and the milliseconds it took."""
-
-    time: float
-    what: str
-    result: str = ""
-    took: float | None = None
+__all__ = ("Event", "Report")
 
 
-class Report:
+class Report(Timeline):
     """The events of one run, and the problems that were found in it, a sentence each."""
 
     def __init__(self, resources: Sequence[str]) -> None:
-        self.resources = resources
-        self.opened: dict[str, Event] = {}
-        self.closed: dict[str, Event] = {}
+        super().__init__(resources)
         self.requests: list[Event] = []
-        self.others: list[Event] = []
         self.problems: list[str] = []
 
-    def note(self, what: str, result: str = "") -> None:
-        """Add an event that happens now."""
-        self.others.append(Event(time.time(), what, result))
+    def add_request(self, event: Event) -> None:
+        """Add an answered request."""
+        self.requests.append(event)
+        self.others.append(event)
 
     def expect(self, condition: object, otherwise: str) -> None:
         """Add a problem unless the condition holds."""
         if not condition:
             self.problems.append(otherwise)
-
-    def read_log(self, lines: Sequence[str]) -> None:
-        """Take from the server's log when each resource was opened and closed.
-
-        The core writes "stopped" when the code that closes the resource has run without an error.
-        """
-        for line in lines:
-            if found := LOGGED.fullmatch(line):
-                when, name, step, took = found.groups()
-                word, events = {
-                    "started": ("opened", self.opened),
-                    "stopped": ("closed", self.closed),
-                }[step]
-                events[name] = Event(float(when), f"{name} {word}", took=float(took))
 
     def check_resources(self) -> None:
         """Add a problem for each resource that was not open during all requests and closed then."""
@@ -74,21 +45,8 @@ class Report:
 
     def show_timeline(self, console: Console) -> None:
         """Print every event in order, beside a line for each resource while it is open."""
-        events = [*self.others, *self.requests, *self.opened.values(), *self.closed.values()]
-        events.sort(key=lambda event: event.time)
-        table = Table("seconds", "open", "event", "result", "ms", box=None, pad_edge=False)
-        for column in table.columns:
-            column.no_wrap = True
-            column.justify = "right" if column.header in ("seconds", "ms") else "left"
-        for event in events:
-            table.add_row(
-                f"{event.time - events[0].time:.3f}",
-                " ".join(self._mark(name, event, console) for name in self.resources),
-                event.what,
-                textwrap.shorten(event.result, 34),
-                "" if event.took is None else f"{event.took:.0f}",
-            )
-        console.print(table)
+        boxes = ASCII if console.options.ascii_only else BOXES
+        console.print(self.draw(boxes), no_wrap=True, soft_wrap=True)
 
     def show_verdict(self, console: Console) -> None:
         """Print in words whether everything that was opened was closed, and every problem."""
@@ -101,15 +59,3 @@ class Report:
         console.print(f"\n{verdict}", style="bold red" if self.problems else "bold green")
         for problem in self.problems:
             console.print(f"- {problem}")
-
-    def _mark(self, name: str, event: Event, console: Console) -> str:
-        """The text in the column of a resource beside the event."""
-        top, side, bottom = "+|+" if console.options.ascii_only else "┬│┴"
-        opened, closed = self.opened.get(name), self.closed.get(name)
-        if opened is None or event.time < opened.time:
-            return " "
-        if event is opened:
-            return top
-        if event is closed:
-            return bottom
-        return side if closed is None or event.time < closed.time else " "

@@ -40,6 +40,7 @@ NO_MESSAGES = {
     "AbstractAsyncContextManager[Any, bool | None]": "a type",
     "HttpResponseBase | Awaitable[HttpResponseBase]": "a type",
     "front or server": "a key",
+    r"(\d+\.\d+) INFO (\S+) (started|stopped) in (\d+) ms": "a pattern",
     "the lifespan scope is answered like a request": "nobody sees it",
 }
 """The texts of the source that are no messages, each with the reason."""

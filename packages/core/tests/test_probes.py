@@ -265,7 +265,7 @@ async def test_the_probes_are_views_as_well(settings: Any) -> None:
         assert response.status_code == 503
         async with run_lifespan():
             response = await client.get("/ops/readyz?verbose")
-            assert (response.status_code, response.text) == (200, "readyz: ok\nclient: open\n")
+            assert (response.status_code, response.content) == (200, b"readyz: ok\nclient: open\n")
             response = await client.post("/ops/livez")
             assert response.status_code == 405
             assert response["Allow"] == "GET, HEAD"

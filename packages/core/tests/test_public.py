@@ -40,6 +40,7 @@ OFFERED = {
         "asgi_startup",
         "asgi_stopping",
         "get_state",
+        "lifespan_status",
         "mounted_application",
         "resource",
         "run_lifespan",

@@ -24,6 +24,7 @@ if typing.TYPE_CHECKING:
     from .running import run_lifespan, run_lifespan_sync
     from .signals import asgi_shutdown, asgi_startup, asgi_stopping
     from .state import get_state, stopping
+    from .status import lifespan_status
 else:  # what not every project uses is loaded at its first use
     _MODULES = {
         "LifespanASGIRequest": "handler",
@@ -32,6 +33,7 @@ else:  # what not every project uses is loaded at its first use
         "asgi_startup": "signals",
         "asgi_stopping": "signals",
         "get_state": "state",
+        "lifespan_status": "status",
         "mounted_application": "mounted",
         "run_lifespan": "running",
         "run_lifespan_sync": "running",
@@ -67,6 +69,7 @@ __all__ = (
     "asgi_startup",
     "asgi_stopping",
     "get_state",
+    "lifespan_status",
     "mounted_application",
     "resource",
     "run_lifespan",

@@ -24,8 +24,7 @@ from .declaration import Resource
 from .errors import AdapterError, ResourceDeclarationError, SettingError, describe
 from .lifespan import registered
 from .lifespans import lifespans
-from .registry import registry
-from .supervisor.graph import Node, connect
+from .status import declared
 
 __all__ = ("check_project",)
 
@@ -68,10 +67,7 @@ def _check_modules(settings: LifespanSettings) -> Iterator[CheckMessage]:
 
 def _check_declarations(settings: LifespanSettings) -> Iterator[CheckMessage]:
     try:
-        resources = registry.resolve()
-        nodes = {resource: Node() for resource in resources}
-        names = {node: resource.name for resource, node in nodes.items()}
-        connect(nodes, resources, name=names.__getitem__)
+        resources = declared()
     except SettingError as error:
         yield _wrong_setting(error)
     except ResourceDeclarationError as error:

@@ -1,6 +1,6 @@
 """The table of the messages of the core."""
 
-from messages import checks, declarations, lookups, phases, probes, servers, tests
+from messages import checks, commands, declarations, lookups, phases, probes, servers, tests
 from messages.table import COURSE, OWN, ROWS, Row
 
 __all__ = (
@@ -9,6 +9,7 @@ __all__ = (
     "ROWS",
     "Row",
     "checks",
+    "commands",
     "declarations",
     "lookups",
     "phases",
