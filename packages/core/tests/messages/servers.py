@@ -280,7 +280,7 @@ def _a_supervisor_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @says(
     "server process",
-    "The process ends without its threads, which go on: stuck. End them at the shutdown.",
+    "The process ends without its threads, which go on: …stuck…. End them at the shutdown.",
     "End them at the shutdown",
 )
 def _a_thread_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
