@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -180,14 +181,18 @@ def test_an_output_without_lines_gets_ascii() -> None:
     """Such as a terminal of Windows."""
     assert boxes_for("cp1252") == ASCII
     assert boxes_for("utf-8") == boxes_for(None) == BOXES
-    output = io.TextIOWrapper(io.BytesIO(), "ascii")
-    call_command("lifespan", "--run", stdout=output)
-    output.seek(0)
-    text = output.read()
+
+    class Terminal(io.StringIO):
+        encoding = "ascii"
+
+    with contextlib.redirect_stdout(Terminal()) as output:
+        call_command("lifespan", "--run")
+    text = output.getvalue()
     assert "| | | | |  startup complete" in text
     assert "+" in text
 
 
+@pytest.mark.real_clock
 @pytest.mark.usefixtures("_shop")
 async def test_the_status_is_that_of_the_running_lifespan() -> None:
     """As data that JSON can hold."""

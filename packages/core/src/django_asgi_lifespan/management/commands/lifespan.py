@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import sys
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -54,7 +55,8 @@ class Command(BaseCommand):
         """
         if only and not run:
             raise CommandError("--only needs --run.")
-        boxes = boxes_for(getattr(self.stdout, "encoding", None))
+        # The wrapper around the output does not know the encoding on every Django.
+        boxes = boxes_for(getattr(self.stdout, "encoding", None) or sys.stdout.encoding)
         try:
             discover()
             resources = declared()
