@@ -41,6 +41,9 @@ NO_MESSAGES = {
     "HttpResponseBase | Awaitable[HttpResponseBase]": "a type",
     "front or server": "a key",
     r"(\d+\.\d+) INFO (\S+) (started|stopped) in (\d+) ms": "a pattern",
+    "the scope of the fixture 'lifespan': …": "the help of pytest",
+    "lifespan(overrides={}, only=None): the stand-ins for resources, and the resources that "
+    "start, in the fixture 'lifespan' of django-asgi-lifespan.": "the help of pytest",
     "the lifespan scope is answered like a request": "nobody sees it",
 }
 """The texts of the source that are no messages, each with the reason."""

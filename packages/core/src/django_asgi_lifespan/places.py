@@ -11,9 +11,9 @@ __all__ = ("REMEDIES", "place_of", "remedy")
 
 REMEDIES = {
     "test": (
-        "In a test, run one around the code: 'async with run_lifespan():', or 'with "
-        "run_lifespan_sync():' in a synchronous test. Or let a value stand in for the resource: "
-        "'with name.override(value):'."
+        "In a test, run one around it: by the fixture 'lifespan' of the pytest plugin, or by "
+        "LifespanTestCase of django_asgi_lifespan.testing. Or let a value stand in for the "
+        "resource: 'with name.override(value):'."
     ),
     "shell": (
         "In a shell, start one: 'block = run_lifespan_sync()' and 'running = block.__enter__()'. "

@@ -33,8 +33,8 @@ for place, words, remedy in [
     (
         "test",
         (
-            "In a test, run one around the code: 'async with run_lifespan():', or 'with "
-            "run_lifespan_sync():' in a synchronous test. Or let a value stand in for the "
+            "In a test, run one around it: by the fixture 'lifespan' of the pytest plugin, or by "
+            "LifespanTestCase of django_asgi_lifespan.testing. Or let a value stand in for the "
             "resource: 'with name.override(value):'."
         ),
         "'with name.override(value):'",
@@ -631,8 +631,8 @@ def drive(coroutine: Any) -> None:
 @says(
     "test",
     "The notice of the stop is not available: no lifespan ran in this process. In a test, run one "
-    "around the code: 'async with run_lifespan():'…",
-    "'async with run_lifespan():'",
+    "around it: by the fixture 'lifespan' of the pytest plugin…",
+    "by the fixture 'lifespan'",
 )
 async def _stopping_without_a_lifespan() -> None:
     await stopping()

@@ -21,6 +21,7 @@ from django_asgi_lifespan.errors import StartupFailedError
 from django_asgi_lifespan.lifespan_thread import LifespanThread, RunningLifespan
 
 from .caller_thread import CallerThread
+from .transaction import keep_transaction
 
 __all__ = ("LifespanUnderTest", "run_lifespan_around_test")
 
@@ -126,6 +127,7 @@ def run_lifespan_around_test(
     __tracebackhide__ = True  # pytest leaves our frames out, too
     with ExitStack() as stack:
         local = SyncToAsync.threadlocal
+        stack.enter_context(keep_transaction())
         stack.callback(setattr, local, "main_event_loop", getattr(local, "main_event_loop", None))
         for resource, value in (overrides or {}).items():
             stack.enter_context(stand_in(resource, value))
