@@ -12,4 +12,7 @@ SEAMS = [
     ("asgiref/sync.py AsyncToSync", "loop_thread_executors: "),
     ("asgiref/sync.py SyncToAsync.__call__", "AsyncToSync.executors"),
     ("asgiref/sync.py SyncToAsync.__call__", "executor = AsyncToSync.loop_thread_executors[loop]"),
+    # A request has the outermost context, which our handler enters around Django's
+    ("asgiref/sync.py ThreadSensitiveContext.__aenter__", "except LookupError:"),
+    ("django/core/handlers/asgi.py ASGIHandler.__call__", "async with ThreadSensitiveContext():"),
 ]

@@ -17,7 +17,7 @@ from django.db import connections
 from django.test import SimpleTestCase
 
 from contract.helpers import python
-from django_asgi_lifespan import checks
+from django_asgi_lifespan import checks, connection_checks
 from django_asgi_lifespan.lifespans import lifespans
 
 ROOT = Path(__file__).parents[3]
@@ -225,6 +225,37 @@ def test_persistent_connections_do_not_persist_under_asgi(
 
 
 @pytest.mark.parametrize(
+    ("threads", "database", "expected"),
+    [
+        (None, {}, ""),
+        (None, {"CONN_MAX_AGE": 60}, "W007"),
+        (16, {}, "I001"),
+        (16, {"OPTIONS": {"pool": True}}, ""),
+        (16, {"ENGINE": "django.db.backends.dummy"}, ""),
+        (16, {"CONN_MAX_AGE": None}, "W008"),
+        (16, {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}, ""),
+    ],
+)
+def test_request_threads_and_the_settings_of_a_database_belong_together(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int | None,
+    database: dict[str, Any],
+    expected: str,
+) -> None:
+    """The threads also in a project that declares nothing."""
+    settings = connections.settings["default"]
+    monkeypatch.setitem(connections.settings, "default", {**settings, **database})
+    for alone in (False, True):
+        if alone:
+            monkeypatch.setattr(checks, "registered", str)
+        findings = project.check(REQUEST_THREADS=threads)
+        is_silent = alone and threads is None
+        numbers = [finding.id[-4:] for finding in findings]
+        assert numbers == ([expected] if expected and not is_silent else [])
+
+
+@pytest.mark.parametrize(
     ("found", "given", "remedy"),
     [
         ("django.core", {}, "[uvicorn]"),
@@ -263,6 +294,7 @@ def test_the_documentation_lists_every_check() -> None:
     """With its id, in one table."""
     table = (ROOT / "docs" / "operations.md").read_text()
     listed = re.findall(r"^\| `(django_asgi_lifespan\.\w+)` \|", table, re.MULTILINE)
-    source = Path(checks.__file__).read_text()
-    numbers = {*re.findall(r"\b[EW]\d{3}\b", source)}
+    files = (checks.__file__, connection_checks.__file__)
+    source = "".join(Path(file).read_text() for file in files)
+    numbers = {*re.findall(r"\b[EIW]\d{3}\b", source)}
     assert listed == [f"django_asgi_lifespan.{number}" for number in sorted(numbers)]

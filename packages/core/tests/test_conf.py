@@ -28,6 +28,7 @@ def test_every_setting_is_optional(settings: Any) -> None:
         "adapters": (),
         "probes": None,
         "probes_verbose": False,
+        "request_threads": None,
     }
     assert read() == defaults
     settings.ASGI_LIFESPAN = {}
@@ -46,6 +47,7 @@ def test_every_setting_is_read(settings: Any) -> None:
         "ADAPTERS": ["one", "two"],
         "PROBES": "/ops/",
         "PROBES_VERBOSE": True,
+        "REQUEST_THREADS": 16,
     }
     assert read() == {
         "startup_timeout": 5.0,
@@ -57,6 +59,7 @@ def test_every_setting_is_read(settings: Any) -> None:
         "adapters": ("one", "two"),
         "probes": "/ops/",
         "probes_verbose": True,
+        "request_threads": 16,
     }
 
 
@@ -97,6 +100,9 @@ def test_every_setting_is_read(settings: Any) -> None:
         ),
         ({"PROBES_VERBOSE": 1}, "['PROBES_VERBOSE'] is 1; it must be True or False"),
         ({"ADAPTERS": "one"}, "['ADAPTERS'] is 'one'; it must be a list of dotted module names"),
+        ({"REQUEST_THREADS": 0}, "['REQUEST_THREADS'] is 0; it must be a positive number of threa"),
+        ({"REQUEST_THREADS": True}, "is True; it must be a positive number of threads, or None"),
+        ({"REQUEST_THREADS": "16"}, "is '16'; it must be a positive number of threads, or None"),
         ({"ADAPTERS": [1]}, "['ADAPTERS'] is [1]; it must be a list of dotted module names"),
     ],
 )
@@ -116,3 +122,9 @@ def test_adapters_can_be_forbidden(settings: Any) -> None:
     assert lifespan_settings().adapters is None
     settings.ASGI_LIFESPAN = {"ADAPTERS": []}
     assert lifespan_settings().adapters == ()
+
+
+def test_request_threads_can_be_switched_off(settings: Any) -> None:
+    """None is the default, said aloud."""
+    settings.ASGI_LIFESPAN = {"REQUEST_THREADS": None}
+    assert lifespan_settings().request_threads is None

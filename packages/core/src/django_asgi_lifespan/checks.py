@@ -13,13 +13,13 @@ from django.core import checks
 from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands
-from django.db import connections
 from django.utils.module_loading import import_string
 
 from .adapters.tasks import variables_on_stack
 from .autodiscovery import import_modules
 from .causes import CAUSES
 from .conf import LifespanSettings, lifespan_settings
+from .connection_checks import check_connections
 from .declaration import Resource
 from .errors import AdapterError, ResourceDeclarationError, SettingError, describe
 from .lifespan import registered
@@ -41,8 +41,10 @@ def check_project() -> list[CheckMessage]:
     if not findings:
         findings += _check_declarations(settings)
         if registered():
-            findings += [*_check_application()] or [*_check_connections()]
+            findings += [*_check_application()] or [*check_connections(settings)]
             findings += _check_runserver(settings)
+        elif settings.request_threads is not None:
+            findings += check_connections(settings)
     return findings
 
 
@@ -128,19 +130,6 @@ def _asgi_module() -> str:
     package = urls.rpartition(".")[0] if isinstance(urls, str) else ""
     name = f"{package}.asgi".lstrip(".")
     return name if importlib.util.find_spec(name) is not None else ""
-
-
-def _check_connections() -> Iterator[CheckMessage]:
-    for alias in connections:
-        age: object = connections.settings[alias]["CONN_MAX_AGE"]
-        if age != 0:
-            yield checks.Warning(
-                f"DATABASES[{alias!r}] has CONN_MAX_AGE={age!r}. Under ASGI each request has a "
-                f"thread of its own, so no other request finds the connection that it leaves open.",
-                hint="Set CONN_MAX_AGE to 0. For connections that persist, Django 5.1 has a pool "
-                "for PostgreSQL: OPTIONS = {'pool': True}.",
-                id=f"{APP}.W007",
-            )
 
 
 def _check_runserver(settings: LifespanSettings) -> Iterator[CheckMessage]:

@@ -28,6 +28,8 @@ class LifespanSettings:
         probes_verbose: whether probes tell the reasons of failures, which may hold secrets.
         adapters: dotted names of further server adapters, or None to use no adapter at all, not
             even an installed one.
+        request_threads: how many threads are kept for the synchronous code of requests, or None
+            for a new thread for each request, as Django has it.
     """
 
     # To build a dataclass or a named tuple takes longer than to import the rest of this module.
@@ -38,6 +40,7 @@ class LifespanSettings:
         "names",
         "probes",
         "probes_verbose",
+        "request_threads",
         "shutdown_timeout",
         "startup_timeout",
         "startup_warning",
@@ -55,6 +58,7 @@ class LifespanSettings:
         adapters: tuple[str, ...] | None = (),
         probes: str | None = None,
         probes_verbose: bool = False,
+        request_threads: int | None = None,
     ) -> None:
         self.startup_timeout = startup_timeout
         self.startup_warning = startup_warning
@@ -65,6 +69,7 @@ class LifespanSettings:
         self.adapters = adapters
         self.probes = probes
         self.probes_verbose = probes_verbose
+        self.request_threads = request_threads
 
 
 def timeout(value: object) -> float | None:
@@ -130,6 +135,14 @@ def _prefix(value: object) -> str | None:
     return value
 
 
+def _count(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError("a positive number of threads, or None for a new thread for each request")
+    return value
+
+
 _READERS: dict[str, Callable[[object], Any]] = {
     "STARTUP_TIMEOUT": timeout,
     "STARTUP_WARNING": timeout,
@@ -140,6 +153,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "ADAPTERS": _names,
     "PROBES": _prefix,
     "PROBES_VERBOSE": _flag,
+    "REQUEST_THREADS": _count,
 }
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when on
     from .lifespans import Lifespan
     from .probes import Probes
     from .protocol import Application, Receive, Scope, Send
+    from .roles import Lender
     from .websockets import OpenWebSockets
 
 __all__ = ("LifespanGate",)
@@ -31,7 +32,7 @@ class LifespanGate:
     Attributes:
         is_open: HTTP requests need nothing from here: every lifespan of the application that was
             begun is running, no event loop has several, the server puts a ``state`` into each
-            request itself, and no request is a probe.
+            request itself, no request is a probe, and Django has its own threads.
     """
 
     def __init__(self, wrapped: Application | None = None) -> None:
@@ -89,13 +90,15 @@ class LifespanGate:
 
             await refuse(scope, receive, send)
         else:
-            self.prepare(scope)
+            threads = self.prepare(scope)
             if scope["type"] == "websocket":
                 socket = self._websockets.add(receive, send)
                 try:
                     await application(scope, socket.receive, socket.send)
                 finally:
                     self._websockets.remove(socket)
+            elif threads is not None and scope["type"] == "http":
+                await threads.run(application, scope, receive, send)
             else:
                 await application(scope, receive, send)
 
@@ -160,15 +163,17 @@ class LifespanGate:
             return latest.phase != "stopped"
         return latest.phase in ("starting", "failed")
 
-    def prepare(self, scope: Scope) -> None:
+    def prepare(self, scope: Scope) -> Lender | None:
         """Put the state into the scope of a request where the server did not.
 
-        Where the event loop has several lifespans, let the one of the request answer it.
+        Where the event loop has several lifespans, let the one of the request answer it. Return
+        the threads that it lends to requests of Django, if the project has any.
         """
         if self._begun.latest is None:
             self._warn_once(scope)
         loop = asyncio.get_running_loop()
         lifespan = self._begun.find(loop, scope)
+        threads = lifespan.request_threads if lifespan and self._wrapped is None else None
         if lifespan is None:
             scope.setdefault("state", {})
         elif not (
@@ -178,9 +183,10 @@ class LifespanGate:
         ):
             self._put_state(scope, lifespan)
         else:
-            self.is_open = self._probes is None and self._begun.all_run_alone()
+            self.is_open = not (self._probes or threads) and self._begun.all_run_alone()
         if len(lifespans.running.get(loop, ())) > 1:
             answering.set(lifespan)
+        return threads
 
     def _warn_once(self, scope: Scope) -> None:
         """Say once that the server has started no lifespan, if anything was to be started.

@@ -133,6 +133,7 @@ class ProjectLifespan:
             self._supervisor = Supervisor(
                 self.lifespan,
                 resources,
+                request_threads=self._request_threads(settings.request_threads),
                 application=self._wrapped_lifespan(level),
                 receivers=SignalReceivers(self.lifespan, self._scope),
                 startup_timeout=settings.startup_timeout,
@@ -161,6 +162,13 @@ class ProjectLifespan:
         for add_resources in adds:
             resources = add_resources(resources)
         return resources
+
+    def _request_threads(self, keep: int | None) -> Supervised | None:
+        if keep is None:
+            return None
+        from .request_threads import RequestThreads
+
+        return RequestThreads(self.lifespan, keep)
 
     def _wrapped_lifespan(self, level: int) -> Supervised | None:
         if self._wrapped is None:

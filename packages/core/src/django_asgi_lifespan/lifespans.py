@@ -15,7 +15,7 @@ from asgiref.sync import SyncToAsync
 
 if TYPE_CHECKING:
     from .protocol import Receive
-    from .roles import Absence, Gate, Named, Phase, View, Yielding
+    from .roles import Absence, Gate, Lender, Named, Phase, View, Yielding
 
 __all__ = ("Lifespan", "Lifespans", "answering", "current_view", "lifespans")
 
@@ -36,6 +36,7 @@ class Lifespan:
         is_mirrored: whether the server's dictionary has the content of the state.
         is_partial: whether it starts a part of the resources, and sends no Django signals.
         shutdown_failed: whether something could not be closed.
+        request_threads: lend threads to requests, if the settings say so, while it runs.
         number: a newer lifespan has a higher one.
     """
 
@@ -56,6 +57,7 @@ class Lifespan:
         self.died: dict[Named, str] = {}
         self.state: dict[str, Any] = {}
         self.state_filled = False
+        self.request_threads: Lender | None = None
         self.number = next(_numbers)
         self._phase: Phase = "starting"
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from .lifespans import Lifespan
+    from .protocol import Application, Receive, Scope, Send
 
-__all__ = ("Absence", "Gate", "Named", "Phase", "View", "Yielding")
+__all__ = ("Absence", "Gate", "Lender", "Named", "Phase", "View", "Yielding")
 
 Phase = Literal["starting", "running", "stopping", "stopped", "failed"]
 Absence = Literal["never begun", "failed", "ended", "forked"]
@@ -55,3 +56,11 @@ class Gate(Protocol):
     """A gate lets requests pass without a look at them while it is open."""
 
     is_open: bool
+
+
+class Lender(Protocol):
+    """Lends a thread to each request."""
+
+    async def run(self, django: Application, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let *django* handle a request with a thread from here."""
+        ...

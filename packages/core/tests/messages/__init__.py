@@ -1,6 +1,16 @@
 """The table of the messages of the core."""
 
-from messages import checks, commands, declarations, lookups, phases, probes, servers, tests
+from messages import (
+    checks,
+    commands,
+    declarations,
+    lookups,
+    phases,
+    probes,
+    requests,
+    servers,
+    tests,
+)
 from messages.table import COURSE, OWN, ROWS, Row
 
 __all__ = (
@@ -14,6 +24,7 @@ __all__ = (
     "lookups",
     "phases",
     "probes",
+    "requests",
     "servers",
     "tests",
 )

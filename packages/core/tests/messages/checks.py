@@ -115,10 +115,33 @@ def _a_runserver_of_django(project: Project, monkeypatch: pytest.MonkeyPatch) ->
 @says(
     CHECK,
     "DATABASES['default'] has CONN_MAX_AGE=60. Under ASGI each request has a thread of its own, so "
-    "no other request finds the connection that it leaves open. Set CONN_MAX_AGE to 0. For "
-    "connections that persist, Django 5.1 has a pool for PostgreSQL: OPTIONS = {'pool': True}.",
-    "Set CONN_MAX_AGE to 0",
+    "no other request finds the connection that it leaves open. Set ASGI_LIFESPAN = "
+    "{'REQUEST_THREADS': 16}, which keeps the threads, or CONN_MAX_AGE to 0. Django 5.1 has a pool "
+    "for PostgreSQL: OPTIONS = {'pool': True}.",
+    "Set ASGI_LIFESPAN = {'REQUEST_THREADS': 16}",
 )
 def _persistent_connections(project: Project, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 60)
     return found(project)
+
+
+@says(
+    CHECK,
+    "DATABASES['default'] has CONN_MAX_AGE=60 without CONN_HEALTH_CHECKS. After a restart of the "
+    "database, every kept thread fails one request. Set CONN_HEALTH_CHECKS to True.",
+    "Set CONN_HEALTH_CHECKS to True",
+)
+def _unchecked_connections(project: Project, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 60)
+    return found(project, REQUEST_THREADS=16)
+
+
+@says(
+    CHECK,
+    "ASGI_LIFESPAN['REQUEST_THREADS'] is set, but DATABASES['default'] has neither a CONN_MAX_AGE "
+    "nor a pool. Each request opens a connection. Set CONN_MAX_AGE to some minutes, and "
+    "CONN_HEALTH_CHECKS to True.",
+    "Set CONN_MAX_AGE to some minutes",
+)
+def _connections_that_do_not_persist(project: Project) -> str:
+    return found(project, REQUEST_THREADS=16)

@@ -32,6 +32,7 @@ class Supervisor:
     Args:
         lifespan: gets the values of the running resources.
         resources: each resource with those that it requires.
+        request_threads: they start before all the resources and stop after them.
         application: starts after all the resources and stops before them.
         receivers: they start last and stop first.
         startup_timeout, shutdown_timeout: seconds for each whole phase, or None for no limit.
@@ -47,6 +48,7 @@ class Supervisor:
         lifespan: Lifespan,
         resources: Mapping[Any, Sequence[Any]],
         *,
+        request_threads: Supervised | None = None,
         application: Supervised | None = None,
         receivers: Supervised | None = None,
         startup_timeout: float | None = None,
@@ -60,6 +62,8 @@ class Supervisor:
         tasks = {resource: ResourceTask(progress, resource) for resource in resources}
         graph.connect(tasks, resources, name=attrgetter("name"))
         self._stages = [list(tasks.values())]
+        if request_threads is not None:
+            self._stages.insert(0, [ResourceTask(progress, request_threads, level=logging.DEBUG)])
         for later in filter(None, (application, receivers)):
             task = ResourceTask(progress, later, may_get=resources, level=logging.DEBUG)
             self._stages.append([task])

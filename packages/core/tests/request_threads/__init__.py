@@ -1,0 +1,1 @@
+"""Request threads: the policy, the leftovers of requests, and the equivalence with Django."""
