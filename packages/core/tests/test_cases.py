@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import threading
 import unittest
@@ -30,6 +31,7 @@ from django_asgi_lifespan import (
     get_state,
     resource,
 )
+from django_asgi_lifespan.asgi import get_asgi_application
 from django_asgi_lifespan.testing import (
     LifespanAwareClient,
     LifespanTestCase,
@@ -544,6 +546,40 @@ def test_commits_are_captured() -> None:
 
     succeed(Pages)
     assert done == ["committed"]
+
+
+async def read(page: str) -> Any:
+    """Read a page as an ASGI client does, such as httpx with its ASGITransport."""
+    requested: list[bool] = []
+    messages: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        if requested:  # the client stays until the response is complete
+            await asyncio.Event().wait()
+        requested.append(True)
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": page, "headers": []}
+    await get_asgi_application()(scope, receive, send)
+    return json.loads(b"".join(message.get("body", b"") for message in messages))
+
+
+def test_an_asgi_client_is_in_the_transaction() -> None:
+    """Although Django closes connections around its requests."""
+    declare()
+
+    class Pages(LifespanTestCase):
+        async def test(self) -> None:
+            await anote("test")
+            for page in ("/async", "/sync", "/async"):
+                assert (await read(page))["state"] == ["one", "two"]
+            assert await anotes() == [*OPENED, "test", "async page", "sync page", "async page"]
+
+    succeed(Pages)
+    assert notes() == []
 
 
 def live_page(request: HttpRequest) -> JsonResponse:
