@@ -170,11 +170,13 @@ def test_a_failed_startup_waits_for_the_next_change(runserver: Start, tmp_path: 
         assert server.stories()[1] == [*STARTED, "request answered", *STOPPED]
 
 
+@pytest.mark.parametrize("app", ["", "django_asgi_lifespan"], ids=["handler", "Django app"])
 def test_a_module_that_cannot_be_imported_waits_for_the_next_change(
-    runserver: Start, tmp_path: Path
+    runserver: Start, tmp_path: Path, app: str
 ) -> None:
-    """As under Django's own server."""
-    with runserver() as server:
+    """As under Django's own server, also where a system check of ours finds it first."""
+    apps = f"{app} django_asgi_lifespan_uvicorn django.contrib.staticfiles"
+    with runserver(MORE_APPS=apps) as server:
         wait_until_watching(server)
         change(server, tmp_path, "this is no Python")
         server.until(lambda: "SyntaxError" in server.output(), "the error")
