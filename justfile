@@ -44,6 +44,11 @@ properties *options:
     python -m pytest packages/core/tests/test_supervisor_properties.py \
         --hypothesis-profile=large -o faulthandler_timeout=3600 "$@"
 
+# Run a part of Django's own tests with our handler, on each Django (--quick: a small part)
+[group('test')]
+django-suite *options:
+    python -m tools.django_suite "$@"
+
 # Run every server through every scenario; write the results and the compatibility page
 [group('matrix')]
 matrix *options:
