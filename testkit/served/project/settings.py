@@ -19,4 +19,16 @@ for setting in ("STARTUP_TIMEOUT", "STARTUP_WARNING"):
         ASGI_LIFESPAN[setting] = float(os.environ[setting])
 if "PROBES" in os.environ:
     ASGI_LIFESPAN["PROBES"] = os.environ["PROBES"]
+if "POSTGRESQL" in os.environ:
+    ASGI_LIFESPAN["REQUEST_THREADS"] = 4
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": "postgres",
+            "USER": "tester",
+            "HOST": os.environ["POSTGRESQL"].partition("host=")[2],
+            "CONN_MAX_AGE": None,
+            "OPTIONS": {"application_name": f"worker {os.getpid()}"},
+        }
+    }
 LOGGING = logging_of(os.environ.get("LOGGING", ""))

@@ -1,0 +1,1 @@
+"""A Django app whose views use the database."""
