@@ -87,7 +87,6 @@ class Child:
         self._told_at = math.inf
         self._is_closing = False
         self._served = threading.Event()
-        self._watched = threading.Event()
         self._code = 1
 
     def run(self, serve: Callable[..., object], options: dict[str, Any]) -> NoReturn:
@@ -101,8 +100,8 @@ class Child:
             target=self._watch, args=(serve, options), name="autoreload", daemon=True
         )
         watch.start()
-        while not (self._is_told or self._watched.wait(TICK)):
-            pass
+        while watch.is_alive() and not self._is_told:
+            watch.join(TICK)
         self._is_closing = True
         failure = self._stop()
         self._served.wait(PATIENCE)
@@ -125,8 +124,6 @@ class Child:
             autoreload.start_django(reloader, serve_to_the_end, **options)
         except SystemExit as reason:
             self._code = reason.code if isinstance(reason.code, int) else 0
-        finally:
-            self._watched.set()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         """Stop at the first OS signal. A later Ctrl+C ends the process while it closes.
