@@ -22,6 +22,11 @@ bench *options:
 bench-servers *options:
     python -m benchmarks.throughput "$@"
 
+# Measure requests that query PostgreSQL; write docs/request-threads-figures.md (needs wrk)
+[group('run')]
+bench-database *options:
+    python -m benchmarks.database "$@"
+
 # Run the whole test suite; options go to pytest
 [group('test')]
 test *options:
