@@ -15,6 +15,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import django
 import pytest
 from asgiref.sync import (
     ThreadSensitiveContext,
@@ -195,7 +196,8 @@ def let_asgiref_drop_futures() -> None:
 
 
 URLS = ("/view", "/aview", "/view?error", "/aview?error", "/aview?missing")
-URLS = (*URLS, "/view?leave", "/aview?leave")
+if django.VERSION >= (5, 0):  # 4.2 does not see clients leave
+    URLS = (*URLS, "/view?leave", "/aview?leave")
 
 
 @pytest.fixture
@@ -231,7 +233,7 @@ async def test_every_mix_of_middlewares_runs_as_under_stock_django(
                     assert await story(ours, url) == await story(stock, url), (names, url)
                     cases += 1
         assert threads._most == 1
-    assert cases == 112
+    assert cases == 16 * len(URLS)
 
 
 # One request in a thread at a time
