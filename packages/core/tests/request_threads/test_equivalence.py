@@ -133,9 +133,14 @@ class Left:
         self.waits, self.has_left = threading.Event(), threading.Event()
 
     async def leave(self) -> None:
-        """Return when the client leaves, and let the view go on."""
+        """Return when the client leaves, and let the view go on when Django has cancelled it."""
         await until(self.waits.is_set)
-        asyncio.get_running_loop().call_later(0.005, self.has_left.set)
+        self._going_on = asyncio.ensure_future(self._let_view_go_on())
+
+    async def _let_view_go_on(self) -> None:
+        for _ in range(100):  # Django cancels it after fewer steps of the event loop
+            await asyncio.sleep(0)
+        self.has_left.set()
 
 
 clients: list[Left] = []
@@ -182,6 +187,8 @@ async def story(application: Any, url: str) -> Any:
         outcome: Any = await get(application, url, leave=leave)
     except Exception as error:
         outcome = repr(error)
+    if leave is not None:
+        await until(clients[0].has_left.is_set)
     letters = {threading.get_ident(): "event loop"}
     told = [
         (event, letters.setdefault(thread, f"thread {len(letters)}"), value)

@@ -47,8 +47,11 @@ DRAIN_SHARE = 0.6
 Requests that end sooner leave their part to the shutdown.
 """
 
-LAST_WORK = 1.0
-"""Seconds that a lifespan which is cancelled twice still takes, at most."""
+LAST_WORK = 1.25
+"""Seconds that a lifespan which is cancelled twice still takes, at most.
+
+Its resources have a second. The rest is for those that are closed after the last one was given up.
+"""
 
 KILL_MARGIN = 0.1
 """The part of that time, one second at most, that is left for the end of the process itself."""
