@@ -33,6 +33,8 @@ def test_every_setting_is_optional(settings: Any) -> None:
     assert read() == defaults
     settings.ASGI_LIFESPAN = {}
     assert read() == defaults
+    settings.ASGI_LIFESPAN = {"PROBES": None}
+    assert read() == defaults
 
 
 def test_every_setting_is_read(settings: Any) -> None:

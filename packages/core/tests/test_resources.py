@@ -156,10 +156,10 @@ async def test_every_plain_kind_of_generator_works_in_a_thread(
 
 
 async def test_requirements_can_be_named_by_resource_or_by_name() -> None:
-    """Both mean the same."""
+    """Both mean the same, in a list or in any other collection."""
     first = resource(values, name="first")
     second = resource(values, name="second", requires=["first"])
-    third = resource(values, name="third", requires=[first, second])
+    third = resource(values, name="third", requires=iter([first, second]))
     assert registry.resolve() == {first: (), second: (first,), third: (first, second)}
 
 
