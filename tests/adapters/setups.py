@@ -27,6 +27,7 @@ class Setup:
         pauses: whether there is time between the two, for the test.
         may_fail_together: SIGTERM to all processes may end it with 1.
         interrupted: its exit code after a stop that interrupts the startup.
+        delays: what it needs so that a drain delay fits, or None where SIGTERM does not delay.
         blames_views: its log has a traceback for each view that is given up.
     """
 
@@ -43,6 +44,7 @@ class Setup:
     may_fail_together: bool = False
     interrupted: int = 0
     blames_views: bool = False
+    delays: tuple[str, ...] | None = None
 
     def start(
         self, django_app: str, *options: str, asgi: str = "asgi", **environment: str
@@ -75,10 +77,16 @@ UVLOOP = "uvloop" if servers.HAS_UVLOOP else "asyncio"
 
 SETUPS = {
     "uvicorn, stock": Setup(
-        servers.uvicorn(), 1, UVICORN, shutdown_failed=-15, terminated=-15, interrupted=3
+        servers.uvicorn(),
+        1,
+        UVICORN,
+        shutdown_failed=-15,
+        terminated=-15,
+        interrupted=3,
+        delays=(),
     ),
-    "uvicorn": Setup(servers.uvicorn(f"{OURS}uvicorn"), 1, UVICORN, thread_left=1),
-    "uvicorn, workers": Setup(servers.uvicorn(f"{OURS}uvicorn", *TWO), 2, UVICORN),
+    "uvicorn": Setup(servers.uvicorn(f"{OURS}uvicorn"), 1, UVICORN, thread_left=1, delays=()),
+    "uvicorn, workers": Setup(servers.uvicorn(f"{OURS}uvicorn", *TWO), 2, UVICORN, delays=()),
     "hypercorn, stock": Setup(
         servers.hypercorn("hypercorn", *TWO),
         2,

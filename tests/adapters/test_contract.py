@@ -9,6 +9,7 @@ import contextlib
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -33,6 +34,7 @@ def choose(condition: Callable[[Setup], object]) -> pytest.MarkDecorator:
 
 every = choose(lambda setup: True)
 HURRIED = {name: setup for name, setup in SETUPS.items() if setup.hurries}
+delaying = choose(lambda setup: setup.delays is not None)
 supervised = choose(lambda setup: setup.processes > 1)
 
 
@@ -67,6 +69,16 @@ def closes(story: list[str]) -> bool:
     """Return whether a process closed all that it opened, the last one first."""
     opened = [event.split()[0] for event in story if event.endswith(" open")]
     return opened[::-1] == [event.split()[0] for event in story if event.endswith(" closed")]
+
+
+def wait_until_leaving(setup: Setup, server: Process) -> None:
+    """Return when no process is ready any more, as far as a client can see."""
+    asked = 5 * setup.processes
+
+    def is_leaving() -> bool:
+        return {server.get("/readyz").status for _ in range(asked)} == {503}
+
+    server.until(is_leaving, "every worker to be not ready")
 
 
 # Start
@@ -189,6 +201,63 @@ def test_a_stop_during_the_import_leaves_nothing_open(setup: Setup) -> None:
         server.wait()
         for story in server.stories():
             assert closes(story)
+
+
+# The drain delay
+
+
+@delaying
+def test_a_worker_that_leaves_is_not_ready_and_serves_all(setup: Setup) -> None:
+    """Until a second OS signal reaches it, a stream goes on and new connections are served."""
+    options = setup.delays or ()
+    with setup.start("chain", *options, PROBES="/", DRAIN_DELAY="20") as server:
+        setup.wait_until_started(server)
+        assert server.get("/readyz").status == 200
+        stream = server.send("/stream/")
+        server.wait_for("stream open")
+        begun = time.monotonic()
+        server.stop("SIGTERM")
+        wait_until_leaving(setup, server)
+        assert server.get("/livez").status == 200
+        assert server.get("/startupz").status == 200
+        for _ in range(2 * setup.processes):
+            assert server.get("/async/") == FOUND
+        server.pass_time(0.6)
+        assert "stream told" not in server.story()
+        server.stop_group("SIGTERM")
+        assert stream.answer().content == b"first\nlast\n"
+        assert time.monotonic() - begun < 20
+        assert server.wait() in exit_codes(setup, "SIGTERM to all")
+        assert server.lifespans() == [[*STARTED, *STOPPED]] * setup.processes
+        assert TRACEBACK not in server.output()
+
+
+@delaying
+def test_the_stop_begins_at_the_end_of_the_drain_delay(setup: Setup) -> None:
+    """By itself, and then it goes as without a delay."""
+    with setup.start("chain", *(setup.delays or ()), PROBES="/", DRAIN_DELAY="1") as server:
+        setup.wait_until_started(server)
+        stream = server.send("/stream/")
+        server.wait_for("stream open")
+        begun = time.monotonic()
+        server.stop("SIGTERM")
+        assert stream.answer().content == b"first\nlast\n"
+        assert time.monotonic() - begun >= 1
+        assert server.wait() == setup.terminated
+        assert server.lifespans() == [[*STARTED, *STOPPED]] * setup.processes
+        assert TRACEBACK not in server.output()
+
+
+@delaying
+def test_ctrl_c_does_not_wait_for_the_drain_delay(setup: Setup) -> None:
+    """A person at the terminal wants the server to stop."""
+    with setup.start("chain", *(setup.delays or ()), DRAIN_DELAY="20") as server:
+        setup.wait_until_started(server)
+        begun = time.monotonic()
+        server.stop("Ctrl+C")
+        server.wait()
+        assert time.monotonic() - begun < 20
+        assert server.lifespans() == [[*STARTED, *STOPPED]] * setup.processes
 
 
 # Requests that do not end

@@ -213,6 +213,18 @@ def test_a_resource_may_not_take_longer_than_all(project: Project, phase: str) -
     assert not project.check(**{setting: None})
 
 
+@pytest.mark.parametrize(
+    ("delay", "timeout", "found"),
+    [(10, 20, True), (9.9, 20, False), (30, None, True), (5, None, False), (0, 60, False)],
+)
+def test_the_delay_and_the_shutdown_leave_requests_some_time(
+    project: Project, delay: float, timeout: float | None, found: bool
+) -> None:
+    """Of that which Kubernetes and gunicorn leave by default."""
+    findings = project.check(DRAIN_DELAY=delay, SHUTDOWN_TIMEOUT=timeout)
+    assert [each.id for each in findings] == ["django_asgi_lifespan.W009"] * found
+
+
 @pytest.mark.parametrize("age", [60, None])
 def test_persistent_connections_do_not_persist_under_asgi(
     project: Project, monkeypatch: pytest.MonkeyPatch, age: int | None

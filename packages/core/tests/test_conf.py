@@ -28,6 +28,7 @@ def test_every_setting_is_optional(settings: Any) -> None:
         "adapters": (),
         "probes": None,
         "probes_verbose": False,
+        "drain_delay": 0.0,
         "request_threads": None,
     }
     assert read() == defaults
@@ -49,6 +50,7 @@ def test_every_setting_is_read(settings: Any) -> None:
         "ADAPTERS": ["one", "two"],
         "PROBES": "/ops/",
         "PROBES_VERBOSE": True,
+        "DRAIN_DELAY": 5,
         "REQUEST_THREADS": 16,
     }
     assert read() == {
@@ -61,6 +63,7 @@ def test_every_setting_is_read(settings: Any) -> None:
         "adapters": ("one", "two"),
         "probes": "/ops/",
         "probes_verbose": True,
+        "drain_delay": 5.0,
         "request_threads": 16,
     }
 
@@ -101,6 +104,12 @@ def test_every_setting_is_read(settings: Any) -> None:
             "['PROBES'] is True; it must be a path that begins and ends with a slash",
         ),
         ({"PROBES_VERBOSE": 1}, "['PROBES_VERBOSE'] is 1; it must be True or False"),
+        ({"DRAIN_DELAY": -1}, "['DRAIN_DELAY'] is -1; it must be a number of seconds, or 0 for no"),
+        ({"DRAIN_DELAY": "5"}, "['DRAIN_DELAY'] is '5'; it must be a number of seconds, or 0"),
+        ({"DRAIN_DELAY": True}, "['DRAIN_DELAY'] is True; it must be a number of seconds, or 0"),
+        ({"DRAIN_DELAY": None}, "['DRAIN_DELAY'] is None; it must be a number of seconds, or 0"),
+        ({"DRAIN_DELAY": float("nan")}, "is nan; it must be a number of seconds, or 0"),
+        ({"DRAIN_DELAY": float("inf")}, "is inf; it must be a number of seconds, or 0"),
         ({"ADAPTERS": "one"}, "['ADAPTERS'] is 'one'; it must be a list of dotted module names"),
         ({"REQUEST_THREADS": 0}, "['REQUEST_THREADS'] is 0; it must be a positive number of threa"),
         ({"REQUEST_THREADS": True}, "is True; it must be a positive number of threads, or None"),

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from django_asgi_lifespan.adapters import Deadlines, Stop, is_held
+from django_asgi_lifespan.adapters import Deadlines, Receive, Stop, is_held
 from django_asgi_lifespan.adapters.limits import LAST_WORK
 from django_asgi_lifespan.supervisor import GRACE
 
@@ -96,12 +96,21 @@ class FakeServer:
 class FakeLifespan:
     """A lifespan that notes in the journal of *server* each notice that it gets."""
 
-    receive = None
+    receive: Receive | None = None
     is_adapted = True
     shutdown_failed = False
+    is_leaving = False
 
-    def __init__(self, server: FakeServer, *, websockets: float = 0.0, phase: str = "") -> None:
+    def __init__(
+        self,
+        server: FakeServer,
+        *,
+        websockets: float = 0.0,
+        phase: str = "",
+        drain_delay: float = 0.0,
+    ) -> None:
         self.phase = phase
+        self.drain_delay = drain_delay
         self._server = server
         self._websockets = websockets
 

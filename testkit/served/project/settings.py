@@ -14,7 +14,7 @@ USE_TZ = True
 ASGI_LIFESPAN: dict[str, object] = {}
 if os.environ.get("ADAPTERS") == "none":
     ASGI_LIFESPAN["ADAPTERS"] = None
-for setting in ("STARTUP_TIMEOUT", "STARTUP_WARNING"):
+for setting in ("STARTUP_TIMEOUT", "STARTUP_WARNING", "SHUTDOWN_TIMEOUT", "DRAIN_DELAY"):
     if setting in os.environ:
         ASGI_LIFESPAN[setting] = float(os.environ[setting])
 if "PROBES" in os.environ:

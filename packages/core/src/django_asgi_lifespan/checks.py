@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands
 from django.utils.module_loading import import_string
 
+from .adapters.limits import KILL_LIMIT
 from .adapters.tasks import variables_on_stack
 from .autodiscovery import import_modules
 from .causes import CAUSES
@@ -45,6 +46,7 @@ def check_project() -> list[CheckMessage]:
             findings += _check_runserver(settings)
         elif settings.request_threads is not None:
             findings += check_connections(settings)
+        findings += _check_delay(settings)
     return findings
 
 
@@ -92,6 +94,19 @@ def _check_limits(settings: LifespanSettings, resource: Resource[object]) -> Ite
                 f"ASGI_LIFESPAN['{setting}'].",
                 id=f"{APP}.W006",
             )
+
+
+def _check_delay(settings: LifespanSettings) -> Iterator[CheckMessage]:
+    delay, shutdown = settings.drain_delay, settings.shutdown_timeout or 0.0
+    if delay and delay + shutdown >= KILL_LIMIT:
+        yield checks.Warning(
+            f"ASGI_LIFESPAN['DRAIN_DELAY'] is {delay:g} s, and the shutdown may take {shutdown:g} "
+            f"s. Requests in flight have no time left of the {KILL_LIMIT} s after which Kubernetes "
+            f"and gunicorn kill by default.",
+            hint="Lower DRAIN_DELAY or SHUTDOWN_TIMEOUT. If you have raised those limits, add "
+            f"{APP}.W009 to SILENCED_SYSTEM_CHECKS.",
+            id=f"{APP}.W009",
+        )
 
 
 def _check_application() -> Iterator[CheckMessage]:

@@ -28,6 +28,8 @@ class LifespanSettings:
         probes_verbose: whether probes tell the reasons of failures, which may hold secrets.
         adapters: dotted names of further server adapters, or None to use no adapter at all, not
             even an installed one.
+        drain_delay: seconds between SIGTERM and the begin of the stop, in which the worker is not
+            ready, and serves.
         request_threads: how many threads are kept for the synchronous code of requests, or None
             for a new thread for each request, as Django has it.
     """
@@ -36,6 +38,7 @@ class LifespanSettings:
     __slots__ = (
         "adapters",
         "autodiscover",
+        "drain_delay",
         "mirror_state",
         "names",
         "probes",
@@ -58,6 +61,7 @@ class LifespanSettings:
         adapters: tuple[str, ...] | None = (),
         probes: str | None = None,
         probes_verbose: bool = False,
+        drain_delay: float = 0.0,
         request_threads: int | None = None,
     ) -> None:
         self.startup_timeout = startup_timeout
@@ -69,6 +73,7 @@ class LifespanSettings:
         self.adapters = adapters
         self.probes = probes
         self.probes_verbose = probes_verbose
+        self.drain_delay = drain_delay
         self.request_threads = request_threads
 
 
@@ -82,6 +87,12 @@ def timeout(value: object) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ValueError("a positive number of seconds, or None for no limit")
+    return float(value)
+
+
+def _delay(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
+        raise ValueError("a number of seconds, or 0 for no delay")
     return float(value)
 
 
@@ -153,6 +164,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "ADAPTERS": _names,
     "PROBES": _prefix,
     "PROBES_VERBOSE": _flag,
+    "DRAIN_DELAY": _delay,
     "REQUEST_THREADS": _count,
 }
 

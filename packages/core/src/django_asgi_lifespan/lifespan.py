@@ -119,10 +119,12 @@ class ProjectLifespan:
         state = self.lifespan.state
         state.update(self._scope["state"])
         try:
+            settings = lifespan_settings()
+            self.lifespan.drain_delay = settings.drain_delay
             if self._adapters is not None:
                 enter_lifespan(self._adapters, self.lifespan)
+                self._warn_without_delay()
             discover()
-            settings = lifespan_settings()
             if not settings.mirror_state:
                 self.lifespan.is_mirrored = False
                 self._scope = {**self._scope, "state": {**self._scope["state"]}}
@@ -150,6 +152,16 @@ class ProjectLifespan:
             log(logger, logging.ERROR, "The lifespan cannot start: %s", reason, exc_info=error)
             raise StartupFailedError(reason) from error
         await self._supervisor.__aenter__()
+
+    def _warn_without_delay(self) -> None:
+        lifespan = self.lifespan
+        if lifespan.drain_delay and lifespan.receive is not None and not lifespan.is_adapted:
+            log(
+                logger,
+                logging.WARNING,
+                "DRAIN_DELAY has no effect: no adapter stops the server of this process. Install "
+                'the one for your server, such as pip install "django-asgi-lifespan[uvicorn]".',
+            )
 
     async def _resources(self, *, warning: float | None) -> Mapping[Any, Sequence[Any]]:
         """Return each resource that has to start, with those that it requires."""

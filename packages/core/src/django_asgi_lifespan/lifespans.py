@@ -36,6 +36,7 @@ class Lifespan:
         is_mirrored: whether the server's dictionary has the content of the state.
         is_partial: whether it starts a part of the resources, and sends no Django signals.
         shutdown_failed: whether something could not be closed.
+        drain_delay: seconds between SIGTERM and the begin of the stop, in which `is_leaving`.
         request_threads: lend threads to requests, if the settings say so, while it runs.
         number: a newer lifespan has a higher one.
     """
@@ -48,6 +49,8 @@ class Lifespan:
         self.is_mirrored = True
         self.is_partial = False
         self.shutdown_failed = False
+        self.drain_delay = 0.0
+        self.is_leaving = False
         self.loop = asyncio.get_running_loop()
         self.stopping = asyncio.Event()
         self.announce_stopping: Callable[[], object] = self.stopping.set

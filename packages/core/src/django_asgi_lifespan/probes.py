@@ -103,8 +103,8 @@ def _why_not(name: str, latest: Lifespan | Phase | None) -> str:
         return "the startup goes on"
     if name == "startupz":
         return ""
-    if phase == "running" and isinstance(latest, Lifespan) and not latest.stopping.is_set():
-        return ""
+    if phase == "running" and isinstance(latest, Lifespan):
+        return "the worker stops" if latest.is_leaving or latest.stopping.is_set() else ""
     return "the worker stops"
 
 

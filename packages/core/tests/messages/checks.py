@@ -62,6 +62,18 @@ def _a_limit_above_the_limit_of_all(project: Project) -> str:
     return found(project, STARTUP_TIMEOUT=20)
 
 
+@says(
+    CHECK,
+    "ASGI_LIFESPAN['DRAIN_DELAY'] is 15 s, and the shutdown may take 20 s. Requests in flight have "
+    "no time left of the 30 s after which Kubernetes and gunicorn kill by default. Lower "
+    "DRAIN_DELAY or SHUTDOWN_TIMEOUT. If you have raised those limits, add "
+    "django_asgi_lifespan.W009 to SILENCED_SYSTEM_CHECKS.",
+    "Lower DRAIN_DELAY or SHUTDOWN_TIMEOUT",
+)
+def _a_delay_that_leaves_no_time(project: Project) -> str:
+    return found(project, DRAIN_DELAY=15)
+
+
 @says(CHECK, "The adapter nowhere cannot be imported: … No server starts until then.", "until then")
 def _an_adapter_that_is_nowhere(project: Project) -> str:
     return found(project, ADAPTERS=["nowhere"])

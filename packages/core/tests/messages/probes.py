@@ -156,3 +156,13 @@ def _a_check_that_is_no_function() -> None:
 def _a_prefix_without_a_slash(settings: Any) -> None:
     settings.ASGI_LIFESPAN = {"PROBES": "ops"}
     lifespan_settings()
+
+
+@says(
+    SETTINGS,
+    "ASGI_LIFESPAN['DRAIN_DELAY'] is '5'; it must be a number of seconds, or 0 for no delay.",
+    "a number of seconds",
+)
+def _a_drain_delay_that_is_a_string(settings: Any) -> None:
+    settings.ASGI_LIFESPAN = {"DRAIN_DELAY": "5"}
+    lifespan_settings()

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from django_asgi_lifespan.adapters import (
+    Deadlines,
+    Stop,
     discovery,
     exit_despite_threads,
     reloader_child,
@@ -29,7 +31,7 @@ from django_asgi_lifespan.handler import LifespanASGIHandler
 from messages.lookups import broken, drive, quiet
 from messages.table import COURSE, declare, says
 from test_mirror import Pool, ask, deep
-from test_stop import FakeServer, stop_of
+from test_stop import FakeLifespan, FakeServer, stop_of
 from test_websockets import Client, chat, connect
 
 logger = logging.getLogger("django_asgi_lifespan")
@@ -243,6 +245,49 @@ async def _a_stop_with_a_limit() -> None:
 )
 async def _a_stop_without_a_limit() -> None:
     await stopped(None)
+
+
+@says(
+    "stop",
+    "Told to stop: not ready any more. The stop begins in 5 s (DRAIN_DELAY).",
+    COURSE,
+)
+async def _a_stop_with_a_drain_delay() -> None:
+    stop = delayed_stop(Deadlines(10))
+    stop.receive(signal.SIGTERM)
+    await stop.run(until_idle=True)
+
+
+@says(
+    "start",
+    "The stop of a worker may take 5 s (DRAIN_DELAY) + 15 s (requests in flight) + 20 s "
+    "(SHUTDOWN_TIMEOUT) = 40 s, but its parent process kills it after 30 s (--graceful-timeout). "
+    "Set --graceful-timeout to 55 or more, or lower the two settings.",
+    "Set --graceful-timeout to 55 or more",
+)
+async def _a_drain_delay_that_cannot_fit() -> None:
+    delayed_stop(Deadlines.before_kill(30))
+
+
+def delayed_stop(deadlines: Deadlines) -> Stop:
+    """Return the stop of a server whose project has a drain delay."""
+    server = FakeServer()
+    clock = asyncio.get_running_loop().time
+    stop = Stop(server, deadlines, option="--graceful-timeout", logger=logger, clock=clock)
+    stop.lifespan = FakeLifespan(server, phase="running", drain_delay=5)
+    return stop
+
+
+@says(
+    "start",
+    "DRAIN_DELAY has no effect: no adapter stops the server of this process. Install the one for "
+    'your server, such as pip install "django-asgi-lifespan[uvicorn]".',
+    'pip install "django-asgi-lifespan[uvicorn]"',
+)
+async def _a_drain_delay_without_an_adapter(settings: Any) -> None:
+    settings.ASGI_LIFESPAN = {"DRAIN_DELAY": 5}
+    async with LifespanDriver(LifespanASGIHandler()):
+        pass
 
 
 async def stopped(limit: float | None) -> None:

@@ -34,7 +34,13 @@ __all__ = ("DevelopmentServer", "StoppableServer", "Switch", "switch")
 
 
 class StoppableServer(Server):
-    """A server that the main thread stops while another thread runs it."""
+    """A server that the main thread stops while another thread runs it.
+
+    Attributes:
+        delays: whether SIGTERM waits for the drain delay of the settings.
+    """
+
+    delays = False
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)

@@ -68,6 +68,8 @@ def orderly_stop(server: uvicorn.Server) -> Generator[Stop]:
         Deadlines(server.config.timeout_graceful_shutdown),
         option="--timeout-graceful-shutdown",
         logger=logger,
+        # Nobody waits for a proxy while developing.
+        delays=not server.config.should_reload and getattr(server, "delays", True),
     )
 
     def receive(number: int, frame: FrameType | None) -> None:

@@ -19,6 +19,8 @@ class Deadlines:
 
     Attributes:
         begun_at: when the stop began, or None before.
+        kill_after: seconds from the OS signal on after which the parent process kills.
+        share: the part of them that requests have.
         disconnect_at: when the clients of the requests left are disconnected.
         abandon_at: when the requests left are waited for no more.
         end_by: when the lifespan has to have ended, because the parent process kills then.
@@ -26,7 +28,8 @@ class Deadlines:
 
     def __init__(self, limit: float | None) -> None:
         self._limit = limit
-        self._kill_after = math.inf
+        self.kill_after = math.inf
+        self.share = DRAIN_SHARE
         self.begun_at: float | None = None
         self.disconnect_at = math.inf
         self.abandon_at = math.inf
@@ -40,7 +43,8 @@ class Deadlines:
             share: the part of them that requests have.
         """
         deadlines = cls(seconds * share)
-        deadlines._kill_after = seconds
+        deadlines.kill_after = seconds
+        deadlines.share = share
         return deadlines
 
     @property
@@ -69,7 +73,13 @@ class Deadlines:
             self.begun_at = now
             if self._limit is not None:
                 self.shorten(now, self._limit)
-            self.kill(now, self._kill_after)
+            self.kill(now, self.kill_after)
+
+    def delay(self, now: float, seconds: float) -> None:
+        """Note that the stop begins in so many *seconds*, and the time before the kill now."""
+        if self.kill_after < math.inf:
+            self._limit = max(0.0, self.kill_after - seconds) * self.share
+            self.kill(now, self.kill_after)
 
     def shorten(self, now: float, seconds: float) -> None:
         """Give requests so many *seconds* from now on, unless they have less.

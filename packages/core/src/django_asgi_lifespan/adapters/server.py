@@ -23,11 +23,15 @@ class AdaptedLifespan(Protocol):
         is_adapted: whether an adapter has returned a context manager for this lifespan.
         shutdown_failed: whether something could not be closed. An application in front may not
             tell the server so.
+        drain_delay: seconds between SIGTERM and the begin of the stop.
+        is_leaving: whether the stop is about to begin. The worker is not ready any more then.
     """
 
     receive: Receive | None
     is_adapted: bool
     shutdown_failed: bool
+    drain_delay: float
+    is_leaving: bool
 
     @property
     def phase(self) -> str:

@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Collection, Generator
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django_asgi_lifespan.last_resort import log
 
@@ -21,6 +21,9 @@ from .deadlines import Deadlines
 from .limits import DRAIN_SHARE, POLL, SAME_STOP, SAY_AFTER
 from .process import watch_supervisor
 from .server import AdaptedLifespan, Server, hold, is_held
+
+if TYPE_CHECKING:
+    from .delay import DrainDelay
 
 __all__ = ("DRAIN_SHARE", "AdaptedLifespan", "Deadlines", "Server", "Stop", "hold", "is_held")
 
@@ -35,11 +38,11 @@ class Stop:
         deadlines: how long requests have.
         option: the option of the server that sets the limit, for the log.
         logger: one that the log configuration of the server shows.
+        delays: whether SIGTERM waits for the drain delay of the settings.
         clock: returns seconds. It is also called in handlers of OS signals, where the clock of
             an event loop may be late.
 
     Attributes:
-        lifespan: the one that is told of the stop. An adapter may set it later.
         has_begun: whether the server was told to stop.
         begun: is set soon after that in the event loop, for code that waits for the stop.
     """
@@ -52,9 +55,9 @@ class Stop:
         option: str,
         logger: logging.Logger,
         lifespan: AdaptedLifespan | None = None,
+        delays: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.lifespan = lifespan
         self.deadlines = deadlines
         self._server = server
         self._option = option
@@ -63,6 +66,22 @@ class Stop:
         self._loop = asyncio.get_running_loop()
         self.begun = asyncio.Event()
         self._is_hurried = False
+        self._delays = delays
+        self._delay: DrainDelay | None = None
+        self.lifespan = lifespan
+
+    @property
+    def lifespan(self) -> AdaptedLifespan | None:
+        """The one that is told of the stop. An adapter may set it later."""
+        return self._lifespan
+
+    @lifespan.setter
+    def lifespan(self, lifespan: AdaptedLifespan | None) -> None:
+        self._lifespan = lifespan
+        if lifespan is not None and lifespan.drain_delay and self._delays:
+            from .delay import DrainDelay
+
+            self._delay = DrainDelay(self, lifespan, self._option, self._logger)
 
     @property
     def has_begun(self) -> bool:
@@ -71,12 +90,14 @@ class Stop:
     def receive(self, number: int, frame: FrameType | None = None) -> None:
         """Handle an OS signal: the first begins the stop, a later SIGINT gives requests up.
 
-        SIGINT within half a second is part of the same stop.
+        SIGINT within half a second is part of the same stop. SIGTERM may wait for a drain delay.
         """
         now = self._clock()
         begun_at = self.deadlines.begun_at
         if begun_at is None:
-            self.request()
+            delay = None if self._server.is_starting() else self._delay
+            if delay is None or not delay.holds_back(number, now):
+                self.request()
         elif number == signal.SIGINT and now - begun_at >= SAME_STOP:
             self.hurry()
 
@@ -140,6 +161,7 @@ class Stop:
         told: set[asyncio.Task[Any]] = set()
         cancelled: set[asyncio.Task[Any]] = set()
         has_said = has_disconnected = False
+        begun_at = self.deadlines.begun_at or 0.0
         while (requests := set(self._server.requests())) or not until_idle:
             now = self._clock()
             if now >= self.deadlines.abandon_at:
@@ -158,7 +180,7 @@ class Stop:
                     for request in requests - cancelled:
                         request.cancel()
                     cancelled |= requests
-            elif requests and not has_said and now >= self._begun_at() + SAY_AFTER:
+            elif requests and not has_said and now >= begun_at + SAY_AFTER:
                 has_said = True
                 self._say_that_it_waits(len(requests))
             await self._wait(requests, now)
@@ -170,34 +192,17 @@ class Stop:
     def _say_that_it_waits(self, number: int) -> None:
         limit = self.deadlines.limit
         if limit is None:
-            log(
-                self._logger,
-                logging.INFO,
-                "Waiting without a limit for requests in flight: %d (set one with %s).",
-                number,
-                self._option,
-            )
+            message = "Waiting without a limit for requests in flight: %d (set one with %s)."
+            log(self._logger, logging.INFO, message, number, self._option)
         else:
-            log(
-                self._logger,
-                logging.INFO,
-                "Waiting at most %g s for requests in flight: %d (%s).",
-                limit,
-                number,
-                self._option,
-            )
-
-    def _begun_at(self) -> float:
-        return self.deadlines.begun_at or 0.0
+            message = "Waiting at most %g s for requests in flight: %d (%s)."
+            log(self._logger, logging.INFO, message, limit, number, self._option)
 
     async def _wait(self, requests: Collection[asyncio.Task[Any]], now: float) -> None:
         """Return when a request has ended, a deadline is due, or it is time for another look."""
-        deadlines = (
-            self.deadlines.disconnect_at,
-            self.deadlines.cancel_at,
-            self.deadlines.abandon_at,
-        )
-        seconds = min([POLL, *(each - now for each in deadlines if each > now)])
+        each = self.deadlines
+        due = (each.disconnect_at, each.cancel_at, each.abandon_at)
+        seconds = min([POLL, *(at - now for at in due if at > now)])
         if requests:
             await asyncio.wait(requests, timeout=seconds)
         else:
