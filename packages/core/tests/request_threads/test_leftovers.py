@@ -7,7 +7,7 @@ import contextvars
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asgiref
@@ -18,6 +18,8 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
+
+from django_asgi_lifespan import resource
 
 from .conftest import Configure
 from .helpers import get, marks, project, this_thread, until
@@ -334,4 +336,26 @@ async def test_inside_a_context_of_asgiref_its_thread_is_used() -> None:
         own = await sync_to_async(this_thread)()
         assert (await get(handler, "/count")).text == f"0 in {own}"
         await sync_to_async(connections.close_all)()
+        assert not threads._alive
+
+
+async def test_a_request_of_a_task_of_a_resource_has_the_thread_of_the_resource() -> None:
+    """Such a task has the context of the resource. It takes none of the request threads."""
+    is_serving = asyncio.Event()
+
+    @resource
+    async def prober() -> AsyncIterator[asyncio.Task[tuple[int, str]]]:
+        own = await sync_to_async(this_thread)()
+
+        async def probe() -> tuple[int, str]:
+            await is_serving.wait()
+            answer = await get(handler, "/count")
+            return own, answer.text
+
+        yield asyncio.create_task(probe())
+
+    async with project(count=count) as (handler, threads):
+        is_serving.set()
+        own, text = await prober.get()
+        assert text == f"0 in {own}"
         assert not threads._alive
