@@ -25,6 +25,7 @@ settings.configure(
             "USER": "tester",
             "HOST": os.environ["DATABASE_FOLDER"],
             "CONN_MAX_AGE": int(os.environ.get("AGE", "0")),
+            "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {"pool": {"min_size": 2, "max_size": 16}} if has_pool else {},
         }
     },
@@ -85,7 +86,7 @@ def prepare() -> None:
 if __name__ == "__main__":
     prepare()
 else:
-    kind = os.environ.get("KIND", "ours")
+    kind = os.environ.get("KIND", "application")
     stock = djangos_application() if kind == "stock" else None
     wsgi = get_wsgi_application() if kind == "wsgi" else None
-    application = get_asgi_application() if kind == "ours" else None
+    application = get_asgi_application() if kind == "application" else None

@@ -10,7 +10,7 @@ from benchmarks.bare_tasks import STEPS
 from benchmarks.environments import Environment
 from benchmarks.shapes import SHAPES
 
-__all__ = ("COUNTS", "LARGEST", "SLOW_COUNT", "Phases", "Results", "Shape", "Step", "measure")
+__all__ = ("COUNTS", "LARGEST", "SLOW_COUNT", "Phases", "Requests", "Results", "measure")
 
 COUNTS = (100, 1_000, 10_000)
 LARGEST = COUNTS[-1]
@@ -59,6 +59,22 @@ class Shape(NamedTuple):
     larger: float
 
 
+class Requests(NamedTuple):
+    """The figures of whole requests with request threads, by the names of `request_costs.py`.
+
+    Attributes:
+        seconds: of one request, by view and handler.
+        ratio: the same over that of stock Django.
+        connections: opened by 1,000 requests, by handler.
+        endurance: left behind by many requests.
+    """
+
+    seconds: dict[tuple[str, str], float]
+    ratio: dict[tuple[str, str], float]
+    connections: dict[str, int]
+    endurance: dict[str, int]
+
+
 class Results(NamedTuple):
     """All figures in seconds and bytes, by side."""
 
@@ -73,6 +89,7 @@ class Results(NamedTuple):
     shapes: dict[str, Shape]
     slow: dict[tuple[str, str], Phases]
     slow_trivial: dict[tuple[str, str], Phases]
+    requests: Requests
 
 
 Samples = defaultdict[Any, list[Any]]
@@ -95,6 +112,8 @@ def measure(environments: list[Environment], say: Callable[[str], object]) -> Re
     shapes = {name: _shape(this, name) for name in SHAPES}
     say("slow resources")
     slow, slow_trivial = _slow(this, previous)
+    say("request threads")
+    requests = _requests(this)
     return Results(
         dispatch=dispatch,
         whole=whole,
@@ -107,6 +126,7 @@ def measure(environments: list[Environment], say: Callable[[str], object]) -> Re
         shapes=shapes,
         slow=_phases(slow),
         slow_trivial=_phases(slow_trivial),
+        requests=requests,
     )
 
 
@@ -226,6 +246,19 @@ def _slow(this: Environment, previous: Environment) -> tuple[Samples, Samples]:
                     slow[environment.side, phase] += (each[phase] for each in figures["slow"])
                     trivial[environment.side, phase] += (each[phase] for each in figures["trivial"])
     return slow, trivial
+
+
+def _requests(this: Environment) -> Requests:
+    def take(measurement: str) -> Any:
+        return json.loads(this.run("-m", "benchmarks.request_costs", measurement))
+
+    seconds, ratio = Samples(list), Samples(list)
+    for _ in range(3):
+        for view, handlers in take("costs").items():
+            for handler, cost in handlers.items():
+                seconds[view, handler].append(cost["seconds"])
+                ratio[view, handler].append(cost["ratio"])
+    return Requests(_median(seconds), _median(ratio), take("connections"), take("endurance"))
 
 
 def _median(samples: Samples) -> dict[Any, float]:

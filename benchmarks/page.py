@@ -3,28 +3,16 @@
 import itertools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
+from benchmarks import request_page
 from benchmarks.bare_tasks import SLOW
 from benchmarks.measure import COUNTS, LARGEST, SLOW_COUNT, Results
+from benchmarks.row import Row
 from benchmarks.shapes import SHAPES
 
-__all__ = ("Row", "render", "rows")
+__all__ = ("render", "rows")
 
 PAGE = Path(__file__).with_name("page.md")
-
-
-class Row(NamedTuple):
-    """One line of the table; *kept* is None where there is no budget."""
-
-    figure: str
-    budget: str
-    this: str
-    stock: str
-    previous: str
-    floor: str
-    control: str
-    kept: bool | None
 
 
 def rows(results: Results) -> list[Row]:
@@ -39,6 +27,7 @@ def rows(results: Results) -> list[Row]:
         *(_growth(results, phase) for phase in ("start", "stop")),
         *(_shape(results, name) for name in SHAPES),
         *(_slow(results, phase) for phase in ("start", "stop")),
+        *request_page.rows(results.requests),
     ]
 
 
@@ -227,7 +216,11 @@ def render(machine: str, versions: str, results: Results) -> str:
         *cells, kept = row
         table.append((*cells, {True: "yes", False: "**no**", None: ""}[kept]))
     return PAGE.read_text().format(
-        machine=machine, versions=versions, table=_lines(table), steps=_lines(_steps(results))
+        machine=machine,
+        versions=versions,
+        table=_lines(table),
+        steps=_lines(_steps(results)),
+        requests=_lines(request_page.costs(results.requests)),
     )
 
 
