@@ -110,8 +110,3 @@ format:
 [group('change')]
 pins *options:
     python -m tools.pins "$@"
-
-# Lower the figures of tests/prose.txt to those of today (never raises one; says what is too much)
-[group('change')]
-prose:
-    python -m tools.prose

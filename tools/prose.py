@@ -1,16 +1,14 @@
-"""Counts free relatives and semicolons in the project's prose, and lowers tests/prose.txt.
+"""Counts free relatives and semicolons in the project's prose.
 
 Prose is the text of Markdown pages, and the docstrings and comments of Python files. Code blocks,
 inline code, link targets and generated text do not count. A free relative is each word of
 `FREE_RELATIVES`, except in a sentence that ends with a question mark. Per file and kind 2 are
-allowed in 1,000 words, and one is allowed in every file. A file that tests/prose.txt lists may
-keep the figures that it has there, and `just prose` lowers them.
+allowed in 1,000 words, and one is allowed in every file.
 """
 
 import io
 import re
 import subprocess
-import sys
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-FIGURES: Final = ROOT / "tests" / "prose.txt"
 PER_THOUSAND_WORDS: Final = 2
 FREE_RELATIVES: Final = ("what", "whatever", "whichever", "whoever", "whomever", "wherever")
 
@@ -73,9 +70,6 @@ class Prose:
         return sum(found.kind == kind for found in self.found)
 
 
-Figures = dict[str, dict[str, int]]
-
-
 def examine(name: str, text: str) -> Prose:
     """The prose of a file, which is Python or Markdown by its name."""
     prose = _python(text) if name.endswith(".py") else _blank(text, _NO_MARKDOWN)
@@ -105,64 +99,18 @@ def examine_all() -> dict[str, Prose]:
     }
 
 
-def read_figures() -> Figures:
-    """The figures that files may keep. A merge may leave two lines of a file: the lower holds."""
-    figures: Figures = {}
-    for line in FIGURES.read_text().splitlines():
-        if line and not line.startswith("#"):
-            *counts, name = line.split(maxsplit=len(_KINDS))
-            known = figures.setdefault(name, {})
-            for kind, count in zip(_KINDS, counts, strict=True):
-                known[kind] = min(int(count), known.get(kind, int(count)))
-    return figures
-
-
-def write_figures(figures: Figures) -> None:
-    """Replaces the figures, sorted by path, below the comment that the file begins with."""
-    head = [line for line in FIGURES.read_text().splitlines() if line.startswith("#")]
-    lines = [
-        " ".join([*(f"{counts[kind]:3}" for kind in _KINDS), name])
-        for name, counts in sorted(figures.items())
-    ]
-    FIGURES.write_text("\n".join([*head, *lines, ""]))
-
-
-def lowered(figures: Figures, files: dict[str, Prose]) -> Figures:
-    """The figures without those that are no longer needed; none is higher than before."""
-    lower = {
-        name: {
-            kind: min(counts[kind], files[name].count(kind))
-            if files[name].count(kind) > files[name].limit
-            else 0
-            for kind in _KINDS
-        }
-        for name, counts in figures.items()
-        if name in files
-    }
-    return {name: counts for name, counts in lower.items() if any(counts.values())}
-
-
-def faults(figures: Figures, files: dict[str, Prose]) -> Iterator[str]:
-    """One explanation for each file with more of a kind than it may have."""
+def faults(files: dict[str, Prose]) -> Iterator[str]:
+    """Explain each file that has more of a kind than the rule allows."""
     for name, prose in sorted(files.items()):
         for kind in _KINDS:
-            allowed = max(prose.limit, figures.get(name, {}).get(kind, 0))
-            if prose.count(kind) > allowed:
+            if prose.count(kind) > prose.limit:
                 places = [found for found in prose.found if found.kind == kind]
                 yield "\n".join(
                     [
-                        f"{name}: {len(places)} x {kind}, allowed are {allowed}: {_ADVICE[kind]}",
+                        f"{name}: {len(places)} x {kind}, not over {prose.limit}: {_ADVICE[kind]}",
                         *dict.fromkeys(f"  {name}:{each.line}: {each.sentence}" for each in places),
                     ]
                 )
-
-
-def main() -> None:
-    files = examine_all()
-    figures = lowered(read_figures(), files)
-    write_figures(figures)
-    if text := "\n".join(faults(figures, files)):
-        sys.exit(f"{text}\nNo figure was raised.")
 
 
 def _is_generated(name: str, text: str) -> bool:
@@ -212,7 +160,3 @@ def _sentences(prose: str) -> Iterator[tuple[int, int]]:
             start = begin + sentence.index(stripped)
             yield start, start + len(stripped)
         begin = end[1]
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""One launch: a server's process group, the signals it is sent, and what is left of it."""
+"""One launch: a server's process group, the OS signals that it is sent, and its remains."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .journal import Journal
 
 PROJECT = Path(__file__).parents[1] / "project"
 START_DEADLINE = 30.0
-"""Seconds within which whatever a launch has to do for its start is done, on a busy machine."""
+"""Seconds within which a launch has done its part of the start, on a busy machine."""
 
 STOP_DEADLINE = 12.0
 """Seconds after which a server that was told to stop is said to hang.
@@ -36,7 +36,7 @@ GROUP_DEADLINE = 5.0
 
 
 class LaunchError(Exception):
-    """The server did not do what the scenario needs of it before its question can be asked."""
+    """The server did not reach the state in which the scenario can ask its question."""
 
 
 class Launch:
@@ -45,7 +45,7 @@ class Launch:
     Attributes:
         address: where it is told to listen.
         pid: that of the process which the command started: the supervisor, if there is one.
-        code: the exit code, negative after death by a signal; None while it runs.
+        code: the exit code, negative after death by an OS signal, None while it runs.
         hung: it had to be killed.
         orphans: processes of the group were left when it had ended.
     """
@@ -89,7 +89,7 @@ class Launch:
             )
         self.pid = self._process.pid
 
-    # What can be seen of it
+    # Its traces
 
     @property
     def code(self) -> int | None:
@@ -97,19 +97,19 @@ class Launch:
 
     @property
     def journal(self) -> Journal:
-        """What the application has written until now."""
+        """The events that the application has written until now."""
         return Journal.read(self._journal)
 
     @property
     def output(self) -> str:
-        """What the processes have printed until now."""
+        """The text that the processes have printed until now."""
         return self._output.read_text(errors="replace")
 
     def alive(self) -> list[int]:
         """Return the processes of the group that run, zombies left out."""
         return [pid for pid in psutil.pids() if _is_running(pid, group=self.pid)]
 
-    # What a scenario does with it
+    # The actions of a scenario
 
     def until(self, condition: Callable[[], object], what: str, *, within: float) -> None:
         """Return when *condition* is true.
@@ -129,7 +129,7 @@ class Launch:
             threading.Event().wait(0.02)
 
     def waits(self, condition: Callable[[], object], *, within: float) -> bool:
-        """Return whether *condition* became true in time; waiting ends with the process."""
+        """Return whether *condition* became true in time. The wait ends with the process."""
         try:
             self.until(condition, "", within=within)
         except LaunchError:
@@ -163,7 +163,7 @@ class Launch:
         return websocket
 
     def release(self, gate: str) -> None:
-        """Let what waits at this gate go on."""
+        """Let the code that waits at this gate go on."""
         (self._gates / f"{gate}.open").touch()
 
     def signal(self, number: signal.Signals, whom: str = "main") -> None:
@@ -177,7 +177,7 @@ class Launch:
                 os.kill(self.pid, number)
 
     def wait(self, *, within: float = STOP_DEADLINE) -> None:
-        """Wait for the end of the main process, then of the whole group; kill what does not end."""
+        """Wait for the end of the main process and of its group, and kill the processes left."""
         try:
             self._process.wait(within)
         except subprocess.TimeoutExpired:
@@ -190,7 +190,7 @@ class Launch:
         self._kill()
 
     def report(self) -> str:
-        """Return everything that helps to understand what happened."""
+        """Return everything that helps to understand the launch."""
         journal = self.journal
         start = next((event.time for event in journal), 0.0)
         code = "still running" if self.code is None else f"exit code {self.code}"
@@ -206,7 +206,7 @@ class Launch:
         )
 
     def end(self) -> None:
-        """Close the connections, and kill whatever is left of the group."""
+        """Close the connections, and kill the processes that are left of the group."""
         self._resources.close()
         self._kill()
 
@@ -230,7 +230,7 @@ def _is_running(pid: int, *, group: int) -> bool:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Return this process's environment without what would change a server's behaviour."""
+    """Return this process's environment without variables that change a server's behaviour."""
     prefixes = ("PYTHON", "UV", "VIRTUAL_ENV", "DJANGO", "GUNICORN", "WEB_CONCURRENCY", "UVICORN")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     return kept | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -244,7 +244,7 @@ def launched(
     unix: bool = False,
     occupied: bool = False,
 ) -> Generator[Launch]:
-    """Yield the launch of *command*, with ``{port}`` and ``{socket}`` filled in; end it after.
+    """Yield the launch of *command*, with ``{port}`` and ``{socket}`` filled in. End it after.
 
     Args:
         unix: it listens on a unix socket.

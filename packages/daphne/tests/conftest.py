@@ -25,19 +25,19 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def command(tmp_path: Path) -> Start:
-    """Return what starts the command with a Django app of the project."""
+    """Return the starter of the command, with a Django app of the project."""
     return _starter("django_asgi_lifespan_daphne")
 
 
 @pytest.fixture
 def stock(tmp_path: Path) -> Start:
-    """Return what starts daphne's own command, where the hooks act."""
+    """Return the starter of daphne's own command, where the hooks act."""
     return _starter("daphne")
 
 
 @pytest.fixture(params=["stock", "command"])
 def daphne(request: pytest.FixtureRequest) -> Start:
-    """Both: the one or the other, for what holds under either."""
+    """Both: the one or the other, for behaviour that both share."""
     fixture: Start = request.getfixturevalue(request.param)
     return fixture
 
@@ -69,7 +69,7 @@ def changing(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def runserver(tmp_path: Path, changing: Path) -> Start:
-    """Return what starts the development server, with the Django app ``changing``."""
+    """Return the starter of the development server, with the Django app ``changing``."""
 
     def launch(
         *options: str, apps: str = "daphne", **environment: str

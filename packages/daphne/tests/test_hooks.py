@@ -40,7 +40,7 @@ assert "twisted" not in sys.modules
 
 @pytest.fixture
 def program(tmp_path: Path) -> Run:
-    """Return what runs Python with these arguments, ``daphne`` in ``INSTALLED_APPS``."""
+    """Return a function that runs Python with these arguments, ``daphne`` in ``INSTALLED_APPS``."""
 
     def launch(*arguments: str) -> AbstractContextManager[Process]:
         variables = {
@@ -71,7 +71,7 @@ def test_other_processes_start_nothing(program: Run, arguments: list[str]) -> No
 
 
 def test_a_reactor_that_daphne_does_not_run_starts_nothing(program: Run) -> None:
-    """Whoever runs it, and for whatever."""
+    """A program runs it for a purpose of its own."""
     with program("-c", OTHER_REACTOR) as process:
         assert process.wait() == 0
         assert process.story() == ["reactor running"]
@@ -95,7 +95,7 @@ def test_another_server_has_its_own_lifespan_alone(program: Run) -> None:
 
 
 def test_without_adapters_daphne_is_alone(stock: Start) -> None:
-    """``ASGI_LIFESPAN["ADAPTERS"]`` may be None; the log says that nothing was opened."""
+    """``ASGI_LIFESPAN["ADAPTERS"]`` may be None. The log says that nothing was opened."""
     with stock("sockets", ADAPTERS="none") as server:
         server.wait_until_serving()
         assert server.get("/nothing/").status == 404

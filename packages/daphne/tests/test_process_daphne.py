@@ -141,7 +141,7 @@ def test_what_goes_wrong_in_a_consumer_is_logged(daphne: Start) -> None:
 
 
 def test_what_goes_wrong_at_the_end_is_logged(daphne: Start) -> None:
-    """Once, and whoever waits for the consumer."""
+    """Once, no matter which code waits for the consumer."""
     with daphne("rooms") as server:
         server.wait_for("hub open")
         server.wait_until_serving()
@@ -167,7 +167,7 @@ def test_a_consumer_that_outstays_its_client_is_cancelled(daphne: Start) -> None
 
 
 def test_reactor_stop_closes_as_well(daphne: Start) -> None:
-    """Whoever calls it."""
+    """A view calls it here."""
     with daphne("rooms") as server:
         server.wait_for("hub open")
         server.wait_until_serving()

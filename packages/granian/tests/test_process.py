@@ -25,17 +25,17 @@ both_loops = pytest.mark.parametrize("loop", LOOPS, indirect=True)
 
 
 def to_parent(name: str) -> Callable[[Process], None]:
-    """Return what sends an OS signal to the process that was started."""
+    """Return a function that sends an OS signal to the process that was started."""
     return lambda server: server.stop(name)
 
 
 def to_group(name: str) -> Callable[[Process], None]:
-    """Return what sends an OS signal to it and all of its workers."""
+    """Return a function that sends an OS signal to it and all of its workers."""
     return lambda server: server.stop_group(name)
 
 
 def lifespans(server: Process) -> list[list[str]]:
-    """Return the story of each process, without what happened to requests."""
+    """Return the story of each process, without the events of requests."""
     return [
         [event for event in story if not event.startswith("request")] for story in server.stories()
     ]
@@ -116,7 +116,7 @@ def test_stop_that_comes_as_soon_as_granian_serves_is_not_lost(granian: Start) -
 
 @pytest.mark.parametrize("word", ["fail", "exit"])
 def test_failed_startup_ends_granian(granian: Start, word: str) -> None:
-    """With exit code 1, also where granian replaces what fails: once is enough."""
+    """With exit code 1, also where granian replaces failed workers: once is enough."""
     with granian("chain", "--respawn-failed-workers", CACHE_OPENING=word) as server:
         assert server.wait() == 1
         assert len(server.pids()) <= 2
@@ -125,7 +125,7 @@ def test_failed_startup_ends_granian(granian: Start, word: str) -> None:
 
 
 def test_worker_that_is_told_to_stop_or_killed_is_replaced(granian: Start) -> None:
-    """With --respawn-failed-workers; one that is told closes what it opened."""
+    """With --respawn-failed-workers. One that is told to stop closes its resources."""
     with granian("chain", "--respawn-failed-workers") as server:
         server.wait_for("search open")
         server.wait_until_serving()
@@ -148,7 +148,7 @@ def test_one_worker_that_is_killed_ends_granian_in_order(granian: Start) -> None
 
 
 def test_hup_replaces_every_worker(granian: Start) -> None:
-    """Each that leaves closes what it opened."""
+    """Each that leaves closes its resources."""
     with granian("chain", "--workers", "2") as server:
         server.wait_for("search open", times=2)
         server.stop("SIGHUP")

@@ -49,7 +49,7 @@ def test_requests_in_flight_are_answered_before_anything_closes(gunicorn: Start)
 
 @pytest.mark.parametrize("stop", ["SIGINT", "SIGQUIT", "Ctrl+C"])
 def test_quick_stop_closes_in_order(gunicorn: Start, stop: str) -> None:
-    """Whether the arbiter alone gets it or every process; gunicorn's hook for it is called once."""
+    """Whether the arbiter alone gets it or every process. gunicorn's hook is called once."""
     with gunicorn("chain", configuration=HOOKS) as server:
         server.wait_for("search open")
         assert server.get("/async/") == FOUND
@@ -91,7 +91,7 @@ def test_system_exit_while_the_application_is_loaded_ends_gunicorn(gunicorn: Sta
 def test_resource_that_never_closes_does_not_keep_the_others_open(
     gunicorn: Start, word: str
 ) -> None:
-    """It is named and cancelled before the arbiter kills, and what it requires is closed.
+    """It is named and cancelled before the arbiter kills, and its requirements are closed.
 
     The worker does not wait for it, even if it ignores its cancellation.
     """
@@ -172,7 +172,7 @@ def test_open_websocket_is_told_of_a_quick_stop(gunicorn: Start) -> None:
 
 
 def test_stop_while_the_application_is_loaded_starts_nothing(gunicorn: Start) -> None:
-    """Whatever the event loop makes of OS signals that come before it runs."""
+    """Also of one that comes before the event loop runs."""
     with gunicorn("chain", asgi="slow_asgi") as server:
         server.wait_for("import blocked")
         server.stop("SIGTERM")
@@ -183,7 +183,7 @@ def test_stop_while_the_application_is_loaded_starts_nothing(gunicorn: Start) ->
 
 
 def test_workers_come_and_go(gunicorn: Start) -> None:
-    """SIGTTIN starts one, SIGTTOU stops one, SIGHUP replaces all; each closes what it opened."""
+    """SIGTTIN starts one, SIGTTOU stops one, SIGHUP replaces all. Each closes its resources."""
     with gunicorn("chain", "--preload") as server:
         server.wait_for("search open")
         server.stop("SIGTTIN")

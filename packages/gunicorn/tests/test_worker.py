@@ -1,4 +1,4 @@
-"""What the worker classes rely on, and what they say where it is missing."""
+"""The modules that the worker classes rely on, and the error where one is missing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_package_offers_what_it_says() -> None:
 
 
 def run(program: str) -> str:
-    """Return what a fresh Python prints."""
+    """Return the output of a fresh Python."""
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
@@ -73,7 +73,7 @@ def test_what_is_missing_is_said_with_the_remedy(worker: str, need: str, remedy:
 
 @pytest.mark.parametrize("worker", [LifespanWorker, NativeLifespanWorker])
 def test_nothing_of_gunicorn_stands_before_the_overridden_methods(worker: type[Worker]) -> None:
-    """What the shared class defines is what runs."""
+    """No other base class overrides the methods of the shared class."""
     for name in ("_serve", "alive", "handle_exit", "handle_quit", "init_signals", "notify", "run"):
         [first] = [c for c in worker.__mro__ if name in vars(c)][:1]
         assert first.__name__ == "LifespanWorkerBase", name
@@ -95,7 +95,7 @@ def test_one_process_is_the_first_to_fail() -> None:
 
 
 def test_the_readme_has_the_figures_of_the_code() -> None:
-    """With gunicorn's default graceful timeout; what it shows of a configuration file runs."""
+    """With gunicorn's default graceful timeout. Its example of a configuration file runs."""
     readme = (Path(__file__).parents[1] / "README.md").read_text()
     share, quick_timeout = LifespanWorker.drain_share, LifespanWorker.quick_timeout
     deadlines = Deadlines.before_kill(GracefulTimeout.default, share=share)

@@ -32,17 +32,17 @@ twin = pytest.mark.parametrize("way", ["twin"], indirect=True)
 
 
 def to_parent(name: str) -> Callable[[Process], None]:
-    """Return what sends an OS signal to the process that was started."""
+    """Return a function that sends an OS signal to the process that was started."""
     return lambda server: server.stop(name)
 
 
 def to_group(name: str) -> Callable[[Process], None]:
-    """Return what sends an OS signal to it and all of its workers."""
+    """Return a function that sends an OS signal to it and all of its workers."""
     return lambda server: server.stop_group(name)
 
 
 def lifespans(server: Process) -> list[list[str]]:
-    """Return the story of each process, without what happened to requests."""
+    """Return the story of each process, without the events of requests."""
     return [
         [event for event in story if not event.startswith("request")] for story in server.stories()
     ]
@@ -104,7 +104,7 @@ def test_one_worker_that_is_told_to_stop_is_replaced(hypercorn: Start) -> None:
 
 @both
 def test_one_worker_that_is_killed_ends_hypercorn_in_order(hypercorn: Start, module: str) -> None:
-    """The others close, although hypercorn ends them by SIGTERM; only the twin tells of it."""
+    """The others close, although hypercorn ends them by SIGTERM. Only the twin tells of it."""
     with hypercorn("chain", "--workers", "2") as server:
         server.wait_for("search open", times=2)
         os.kill(server.pids()[0], signal.SIGKILL)
@@ -129,7 +129,7 @@ def test_many_os_signals_at_once_end_hypercorn_in_order(hypercorn: Start) -> Non
 @both
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_failed_startup_ends_hypercorn(hypercorn: Start, module: str, workers: str) -> None:
-    """With the reason in its log once a worker; with exit code 3 where anything can be done."""
+    """With the reason in its log once a worker, and with exit code 3 where anything can be done."""
     with hypercorn("chain", "--workers", workers, CACHE_OPENING="fail") as server:
         assert server.wait() == (0 if module == STOCK and workers != "0" else 3)
         count = len(server.pids())
@@ -165,7 +165,7 @@ def test_application_that_cannot_be_imported_ends_with_an_error(hypercorn: Start
 
 @twin
 def test_exit_code_of_an_import_is_passed_on(hypercorn: Start) -> None:
-    """Whatever a worker ends with."""
+    """Here it is 7."""
     with hypercorn("chain", "--workers", "2", asgi="exiting_asgi") as server:
         assert server.wait() == 7
 
@@ -231,7 +231,7 @@ def test_worker_that_has_served_its_requests_is_replaced(hypercorn: Start) -> No
     "stop", [to_parent("SIGHUP"), to_group("SIGHUP")], ids=["SIGHUP", "SIGHUP to all"]
 )
 def test_hup_replaces_every_worker(hypercorn: Start, stop: Callable[[Process], None]) -> None:
-    """Each that leaves closes what it opened, before the next one starts up."""
+    """Each that leaves closes its resources, before the next one starts up."""
     with hypercorn("chain") as server:
         server.wait_for("search open")
         stop(server)

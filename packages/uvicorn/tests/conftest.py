@@ -23,13 +23,13 @@ if sys.platform == "win32":
 
 Setup = tuple[int, list[str]]
 
-# Before 5.0, Django did not end a view whose client had gone; uvicorn logs its cancellation.
+# Before 5.0, Django did not end a view whose client had gone. uvicorn logs its cancellation.
 CANCELS_QUIETLY = django.VERSION >= (5, 0)
 
 
 @pytest.fixture(params=["asyncio", "uvloop", "2 workers"])
 def setup(request: pytest.FixtureRequest) -> Setup:
-    """The number of processes that serve, and the options that say so; and either event loop."""
+    """The number of processes that serve, with the options for it, and either event loop."""
     if request.param == "2 workers":
         return 2, ["--workers", "2"]
     if importlib.util.find_spec(request.param) is None:
@@ -51,7 +51,7 @@ def stock() -> Start:
 
 @pytest.fixture
 def runserver(tmp_path: Path) -> Start:
-    """Return what starts the development server, with a Django app that is in ``tmp_path``."""
+    """Return the starter of the development server, with a Django app that is in ``tmp_path``."""
     (tmp_path / "changing").mkdir()
     (tmp_path / "changing" / "__init__.py").touch()
     (tmp_path / "changing" / "lifespan.py").touch()

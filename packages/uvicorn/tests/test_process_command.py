@@ -1,4 +1,4 @@
-"""The command: what a real process does when it is started, fails and is stopped."""
+"""The command: a real process is started, fails and is stopped."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def hold_a_request(server: Process) -> http.client.HTTPConnection:
 
 
 def lifespans(server: Process, *, of: int) -> list[list[str]]:
-    """Return the story of each of so many processes, without what happened to requests."""
+    """Return the story of each of so many processes, without the events of requests."""
     stories = server.stories()
     assert len(stories) == of, stories
     return [[event for event in story if not event.startswith("request")] for story in stories]
@@ -189,7 +189,7 @@ def test_a_response_without_end_has_its_time(command: Start) -> None:
 
 
 def test_the_limit_of_requests_tells_of_the_stop_too(command: Start) -> None:
-    """Whatever the reason, streams are told before they are waited for."""
+    """For any reason, streams are told before they are waited for."""
     with command("chain", "--limit-max-requests", "1") as server:
         server.wait_until_serving()
         request = server.send("/stream/")
@@ -201,7 +201,7 @@ def test_the_limit_of_requests_tells_of_the_stop_too(command: Start) -> None:
 
 
 def test_a_reload_closes_what_is_open(command: Start, tmp_path: Path) -> None:
-    """Before the next process starts up, even under a response without end; so does the stop."""
+    """Before the next process starts up, also under a response without end. So does the stop."""
     watched = tmp_path / "watched"
     watched.mkdir()
     file = watched / "changing.py"

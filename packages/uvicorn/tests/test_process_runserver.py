@@ -250,7 +250,7 @@ def test_without_the_static_files_app_there_are_no_such_options(runserver: Start
 
 
 def test_the_order_of_the_apps_is_checked(runserver: Start) -> None:
-    """Whoever has the adapter after the static files learns of it, and of the remedy."""
+    """A project with the adapter after the static files learns of it, and of the remedy."""
     apps = "django.contrib.staticfiles django_asgi_lifespan_uvicorn"
     with runserver("--noreload", MORE_APPS=apps) as server:
         assert server.wait() == 1
@@ -309,7 +309,7 @@ def test_nothreading_serves_one_request_after_the_other(runserver: Start) -> Non
 
 
 def test_an_application_without_lifespan_is_served_and_named(runserver: Start) -> None:
-    """With what to do about it."""
+    """With the remedy."""
     with runserver("--noreload", ASGI_APPLICATION="project.plain_asgi.application") as server:
         server.wait_until_serving()
         assert server.get("/nothing/").status == 404

@@ -1,4 +1,4 @@
-"""What stands before an application: its lifespans, and what they mean for its requests."""
+"""The gate in front of an application: its lifespans, and their effect on its requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .begun import BegunLifespans
 from .lifespans import answering, current_view, lifespans
 
-if TYPE_CHECKING:  # what only a lifespan or a WebSocket needs is loaded when one begins
+if TYPE_CHECKING:  # modules for a lifespan or a WebSocket are loaded when one begins
     from collections.abc import Callable
 
     from .lifespans import Lifespan
@@ -150,8 +150,8 @@ class LifespanGate:
     def is_closed_to(self, scope: Scope) -> bool:
         """Return whether a request must not be served.
 
-        It must not while the lifespan is starting, or after one that failed to start, whatever
-        the server makes of the failure: several serve all the same. From the notice of the stop
+        It must not while the lifespan is starting, or after one that failed to start. Several
+        servers go on after such a failure. From the notice of the stop
         on, open WebSockets are being closed, and nobody would tell a new one.
         """
         if scope["type"] not in ("http", "websocket"):

@@ -27,7 +27,7 @@ class LifespanASGIRequest(ASGIRequest):
     # A cached_property, which stores it in the request, takes longer than two looks at the scope.
     @property
     def state(self) -> dict[str, Any]:
-        """What the application put into the state at startup, by name."""
+        """The values that the application put into the state at startup, by name."""
         state: dict[str, Any] = self.scope["state"] if self._state is None else self._state
         return state
 
@@ -37,7 +37,7 @@ class LifespanASGIRequest(ASGIRequest):
 
 
 class LifespanASGIHandler(ASGIHandler):
-    """Django's ASGI handler that also speaks lifespan; HTTP is handled by Django as ever."""
+    """Django's ASGI handler that also speaks lifespan. Django handles HTTP as ever."""
 
     request_class = LifespanASGIRequest
 
@@ -52,7 +52,7 @@ class LifespanASGIHandler(ASGIHandler):
             application_made(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one scope: HTTP and what nobody knows by Django's own handler, the rest here."""
+        """Serve one scope: HTTP and unknown types by Django's own handler, the rest here."""
         if self._gate.is_open and scope["type"] == "http":
             await super().__call__(scope, receive, send)
         else:

@@ -1,4 +1,4 @@
-"""What django-asgi-lifespan 0.5 offers beside its documented interface. Deprecated.
+"""The names that django-asgi-lifespan 0.5 offers beside its documented interface. Deprecated.
 
 Everything here works on top of the rest, and nothing of the rest imports it.
 """
@@ -35,16 +35,16 @@ class LifespanEventDispatcher:
         """Start everything.
 
         Raises:
-            StartupFailedError: something failed; nothing is left open.
+            StartupFailedError: something failed, and nothing is left open.
         """
         self._lifespan = ProjectLifespan(scope)
         await self._lifespan.__aenter__()
 
     async def shutdown(self, scope: Scope) -> None:
-        """Stop everything that ``startup()`` started; without one, only call the receivers.
+        """Stop everything that ``startup()`` started. Without one, only call the receivers.
 
         Raises:
-            ShutdownFailedError: something failed; everything had its turn all the same.
+            ShutdownFailedError: something failed, after everything had its turn.
         """
         if self._lifespan is None:
             await send_lifespan_signal_compat(signal=asgi_shutdown, scope=scope)
@@ -61,7 +61,7 @@ async def send_lifespan_signal_compat(*, signal: Signal, scope: Scope) -> None:
 async def send_lifespan_signal_collecting_contexts(
     signal: CompatAsyncSignal, scope: Scope
 ) -> list[Any]:
-    """Return what the async receivers of *signal* return. Deprecated.
+    """Return the results of the async receivers of *signal*. Deprecated.
 
     Raises:
         MissingScopeStateError: *scope* has no ``state``.

@@ -45,7 +45,7 @@ class LifespanSignal(Signal):
     """A Django signal whose receivers may be sync or async, and may take no arguments at all.
 
     Connect before the lifespan starts, in ``AppConfig.ready()`` for example. Each receiver is
-    called once a lifespan; what it returns is ignored.
+    called once a lifespan; its result is ignored.
     """
 
     def connect(
@@ -69,7 +69,7 @@ class LifespanSignal(Signal):
 
 
 asgi_startup = LifespanSignal()
-"""Sent when every resource has started, before the first request; with ``scope`` and ``state``.
+"""Sent when every resource has started, before the first request, with ``scope`` and ``state``.
 
 The first receiver that fails ends the startup, and the server does not serve.
 """
@@ -82,7 +82,7 @@ At the latest it is sent at the beginning of the shutdown. Every receiver is cal
 """
 
 asgi_shutdown = LifespanSignal()
-"""Sent after the last request, before the first resource stops; with ``scope`` and ``state``.
+"""Sent after the last request, before the first resource stops, with ``scope`` and ``state``.
 
 Every receiver is called, also after a failure of another.
 """

@@ -17,7 +17,7 @@ def get_state() -> dict[str, Any]:
     It is found as ``.get()`` of a resource finds its lifespan.
 
     Raises:
-        ResourceUnavailableError: where no lifespan provides a state; the message says why.
+        ResourceUnavailableError: where no lifespan provides a state. The message says why.
     """
     from .lookup import find_state
 
@@ -31,7 +31,7 @@ async def stopping() -> None:
     event loop whose lifespan has ended it returns at once.
 
     Raises:
-        ResourceUnavailableError: where no lifespan has run; the message says why.
+        ResourceUnavailableError: where no lifespan has run. The message says why.
     """
     loop = asyncio._get_running_loop()
     if loop is None:  # under trio

@@ -53,8 +53,8 @@ class InThread:
     """An async context manager that enters and exits a synchronous one in the thread of this code.
 
     Both run in one copy of the context in which it is entered. Cancellations do not reach a
-    thread, and are swallowed; once it is abandoned, it waits no more, and the thread exits what
-    it has entered by itself.
+    thread, and are swallowed. Once it is abandoned, it waits no more, and the thread exits the
+    manager by itself.
 
     Args:
         make: returns the synchronous context manager. It is called in the thread.
@@ -98,7 +98,7 @@ class InThread:
         with self._lock:
             self._abandoned = True
             on_its_way = self._entered and not self._leaving
-        if not on_its_way:  # else the task is about to resume, and exits what was entered
+        if not on_its_way:  # else the task is about to resume, and exits the manager
             self._given_up.set_result(None)
 
     def _enter(self) -> Any:
@@ -167,7 +167,7 @@ async def _wait_for_outcome(call: _Call, given_up: asyncio.Future[None]) -> asyn
     """Wait for *call*, which goes on after a cancellation, or until *given_up*.
 
     Returns:
-        The outcome of the call; cancelled where it was given up.
+        The outcome of the call, cancelled where it was given up.
     """
     ended: asyncio.Future[Any] = asyncio.wrap_future(call.outcome)
     while not (ended.done() or given_up.done()):

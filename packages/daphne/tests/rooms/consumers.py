@@ -13,7 +13,7 @@ from .lifespan import hub
 
 
 class Room(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """Says what the resource is, by itself and in the state, and writes down its end."""
+    """Names the resource, by itself and in the state, and writes down its end."""
 
     wish: str | None = None
 
@@ -25,7 +25,7 @@ class Room(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.send(text_data=f"{hub.get()} {self.scope['state']['hub']}")
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Fail at once, or do what the client wants at the end."""
+        """Fail at once, or obey the client's wish at the end."""
         if text_data == "fail":
             raise LookupError("the consumer failed")
         self.wish = text_data

@@ -26,7 +26,7 @@ _NO_ASGI_WORKER = """\
 NativeLifespanWorker needs gunicorn's own ASGI worker, which this gunicorn does not have. Install \
 a newer one: pip install "gunicorn>=25". LifespanWorker does without."""
 
-# Where each is, what it needs, and what to do where that is missing.
+# The place of each class, the module that it needs, and the remedy where that is missing.
 _WORKERS = {
     "LifespanWorker": ("uvicorn_worker", "uvicorn_worker", _NO_UVICORN),
     "NativeLifespanWorker": ("asgi_worker", "gunicorn.workers.gasgi", _NO_ASGI_WORKER),
@@ -34,7 +34,7 @@ _WORKERS = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a worker class when it is asked for, and only what that one needs."""
+    """Import a worker class when it is asked for, and only the modules that it needs."""
     if name not in _WORKERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, need, remedy = _WORKERS[name]

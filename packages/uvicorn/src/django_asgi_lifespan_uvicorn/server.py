@@ -5,14 +5,14 @@
 Overridden:
 
 - ``Config.load_app``, ``load`` and ``get_loop_factory`` (config.py:431, config.py:439,
-  config.py:555);
-- ``Server.startup`` (server.py:115);
+  config.py:555)
+- ``Server.startup`` (server.py:115)
 - ``LifespanOn.logger``, ``startup``, ``shutdown`` and ``main`` (lifespan/on.py:37,
-  lifespan/on.py:47, lifespan/on.py:64, lifespan/on.py:78);
+  lifespan/on.py:47, lifespan/on.py:64, lifespan/on.py:78)
 - ``Multiprocess.terminate_all``, ``join_all`` and ``keep_subprocess_alive``
   (supervisors/multiprocess.py:165, supervisors/multiprocess.py:169,
   supervisors/multiprocess.py:214), and ``handle_quit``, a name that it looks for
-  (supervisors/multiprocess.py:245);
+  (supervisors/multiprocess.py:245)
 - ``BaseReload.shutdown`` (supervisors/basereload.py:102).
 """
 

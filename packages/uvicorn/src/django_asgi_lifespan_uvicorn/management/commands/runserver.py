@@ -32,7 +32,7 @@ __all__ = ("Command",)
 
 
 class Command(Runserver):
-    """Django's command, whose server is uvicorn, and closes what is open before it ends."""
+    """Django's command, whose server is uvicorn, and closes every resource before it ends."""
 
     help = "Starts uvicorn for development, with the lifespan of the project."
     server_cls: Any = DevelopmentServer
@@ -52,7 +52,7 @@ class Command(Runserver):
             self.inner_run(None, **options)
 
     def inner_run(self, *args: Any, **options: Any) -> None:
-        """Check the project and serve; where it is not started, say what happens next."""
+        """Check the project and serve. If it does not start, name the next step."""
         try:
             super().inner_run(*args, **options)
         except SystemExit as reason:
@@ -61,7 +61,7 @@ class Command(Runserver):
             raise
 
     def on_bind(self, server_port: int) -> None:
-        """Say what Django says, and which server it is."""
+        """Print Django's lines, and name the server."""
         told, out = io.StringIO(), self.stdout
         self.stdout = OutputWrapper(told)
         try:
