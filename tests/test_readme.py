@@ -14,7 +14,10 @@ from django_asgi_lifespan.conf import LifespanSettings
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = ["README.md"]
-PAGES += [f"docs/{page}.md" for page in ("guide", "adapters", "operations", "database", "mcp")]
+PAGES += [
+    f"docs/{page}.md"
+    for page in ("guide", "adapters", "operations", "database", "deployment", "mcp")
+]
 PAGES += [
     f"packages/{server}/README.md" for server in ("daphne", "granian", "hypercorn", "uvicorn")
 ]
