@@ -63,7 +63,8 @@ def test_the_settings_are_shown_with_their_defaults() -> None:
 @pytest.mark.parametrize("server", ["", "logging.basicConfig(level=logging.INFO)"])
 def test_the_logging_shown_shows_each_line_once(server: str) -> None:
     """On the standard error stream, also under a server that configures the root logger."""
-    [block] = re.findall(r"^LOGGING = (\{.*?^\})", README, re.DOTALL | re.MULTILINE)
+    page = (ROOT / "docs" / "operations.md").read_text()
+    [block] = re.findall(r"^LOGGING = (\{.*?^\})", page, re.DOTALL | re.MULTILINE)
     program = (
         f"import logging, logging.config\n{server}\nlogging.config.dictConfig({block})\n"
         "logging.getLogger('django_asgi_lifespan').info('http_client started in 12 ms')"

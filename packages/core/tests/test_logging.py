@@ -6,10 +6,11 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
-from django_asgi_lifespan import asgi_startup, resource
+from django_asgi_lifespan import asgi_startup, resource, run_lifespan
 from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler
 
@@ -79,3 +80,43 @@ async def test_with_receivers_alone_the_phases_are_told(caplog: pytest.LogCaptur
         "Lifespan shutdown: 0 resources",
         "Lifespan shutdown complete in N ms",
     ]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (True, logging.WARNING, True, ["INFO django_asgi_lifespan: Opened: http_client"]),
+        (True, logging.INFO, True, []),
+        (False, logging.WARNING, True, []),
+        (True, logging.WARNING, False, []),
+    ],
+    ids=["no LOGGING", "the log shows INFO", "not DEBUG", "no server"],
+)
+async def test_with_debug_a_line_tells_what_a_server_opened(
+    case: tuple[bool, int, bool, list[str]],
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where the log does not."""
+
+    @resource
+    async def http_client() -> AsyncIterator[None]:
+        yield
+
+    debug, level, has_server, shown = case
+    settings.DEBUG = debug
+    caplog.set_level(level, logger="django_asgi_lifespan")
+    async with LifespanDriver(LifespanASGIHandler()) if has_server else run_lifespan():
+        pass
+    assert capsys.readouterr().err.splitlines() == shown
+
+
+async def test_with_debug_nothing_is_said_of_a_project_without_resources(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor is there a line in the log."""
+    settings.DEBUG = True
+    async with LifespanDriver(LifespanASGIHandler()):
+        pass
+    assert not capsys.readouterr().err

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 
-__all__ = ("log", "log_failure", "reasons")
+__all__ = ("log", "log_failure", "reasons", "show")
 
 reasons: deque[str] = deque(maxlen=10)
 """The latest failures of lifespans, as the server gets them. The log has each already."""
@@ -60,6 +60,12 @@ def log_failure(logger: logging.Logger, message: str, failure: object) -> None:
             logger.error(message, failure)
     else:
         log(logger, logging.ERROR, message, failure)
+
+
+def show(logger: logging.Logger, message: str, *args: object) -> None:
+    """Write a line of the level INFO to the standard error, unless the log shows such lines."""
+    if not (logger.isEnabledFor(logging.INFO) and logger.hasHandlers()):
+        _write(logger, logging.INFO, message, args, None)
 
 
 def _handlers(logger: logging.Logger) -> Iterator[logging.Handler]:

@@ -9,10 +9,12 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
+from django.conf import settings as django_settings
+
 from .adapters.discovery import enter_lifespan
 from .conf import lifespan_settings
-from .errors import ReceiverError, ShutdownFailedError, StartupFailedError, describe
-from .last_resort import log, reasons
+from .errors import ReceiverError, ShutdownFailedError, StartupFailedError, describe, shorten
+from .last_resort import log, reasons, show
 from .lifespans import Lifespan, no_websockets
 from .protocol import Application, Receive, Scope
 from .receivers import SignalReceivers, contributions
@@ -91,6 +93,9 @@ class ProjectLifespan:
             self.lifespan.end(failure=describe(error))
             raise
         self.lifespan.publish()
+        names = [resource.name for resource in self.lifespan.resources]
+        if names and django_settings.DEBUG and self.lifespan.receive is not None:
+            show(logger, "Opened: %s", ", ".join(shorten(names)))
         return self.lifespan.state
 
     async def __aexit__(
