@@ -12,6 +12,11 @@ default:
 demo *options:
     python examples/shop/demo.py "$@"
 
+# Build the documentation site in .site/html; each warning, and each link to nowhere, is an error
+[group('run')]
+docs *options:
+    python -m tools.site "$@"
+
 # Measure what the performance budget limits beside 0.5.4 and the floor; write docs/performance.md
 [group('run')]
 bench *options:

@@ -6,4 +6,4 @@ INSTALLED_APPS = ["weather"]
 ROOT_URLCONF = "mysite.urls"
 USE_TZ = True
 
-WEATHER_URL = os.environ["WEATHER_URL"]
+WEATHER_URL = os.environ.get("WEATHER_URL", "http://example.org/")

@@ -1,0 +1,49 @@
+"""The configuration of the documentation site, which ``just docs`` builds."""
+
+import os
+from urllib.parse import urlsplit
+
+import django
+from django.conf import settings
+
+import django_asgi_lifespan
+
+settings.configure(INSTALLED_APPS=["django_asgi_lifespan"])
+django.setup()  # for the modules that autodoc imports
+
+project = "django-asgi-lifespan"
+author = "django-asgi-lifespan contributors"
+copyright = author  # noqa: A001 - the name that Sphinx reads
+version = release = django_asgi_lifespan.__version__
+
+extensions = ["myst_parser", "notfound.extension", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+root_doc = "index"
+exclude_patterns = ["files"]
+highlight_language = "none"
+
+myst_heading_anchors = 4
+myst_links_external_new_tab = False
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_class_signature = "separated"
+
+# The home of the site, which only the links of the page for missing pages need.
+html_baseurl = os.environ.get("SITE_URL", "")
+notfound_urls_prefix = urlsplit(html_baseurl).path or "/"
+
+# References to other projects need their inventories, which are loaded over the network.
+if os.environ.get("SITE_INTERSPHINX"):
+    extensions.append("sphinx.ext.intersphinx")
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3", None),
+    "django": ("https://docs.djangoproject.com/en/stable", None),
+    "asgiref": ("https://asgi.readthedocs.io/en/latest", None),
+}
+
+html_theme = "furo"
+html_title = f"{project} {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
