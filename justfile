@@ -37,6 +37,11 @@ bench-database *options:
 test *options:
     python -X dev -m pytest "$@"
 
+# Lay CPython 3.14 and 3.15 out in .versions/ for test-versions, unless they are installed
+[group('test')]
+pythons:
+    python -m tools.pythons
+
 # Run the core's tests on every pair of Python and Django, the adapters' on two (--quick: on two)
 [group('test')]
 test-versions *options:
@@ -100,9 +105,9 @@ lint:
 [group('check')]
 types:
     mypy --python-version 3.10
-    mypy --python-version 3.14
+    mypy --python-version 3.15
     pyright --pythonversion 3.10
-    pyright --pythonversion 3.14
+    pyright --pythonversion 3.15
 
 # Put the code into the project's style
 [group('change')]

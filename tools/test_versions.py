@@ -20,14 +20,17 @@ from tools import pins
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ROOT / ".versions"
-PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+LAID_OUT = ENVIRONMENTS / "pythons"
+"""The folder of the interpreters that `just pythons` lays out."""
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 # The first and the last Python of each Django: "What Python version can I use with Django?" in the
 # FAQ of Django's documentation.
 DJANGOS = {
     "4.2": ("3.10", "3.12"),
     "5.2": ("3.10", "3.14"),
     "6.0": ("3.12", "3.14"),
-    "6.1": ("3.12", "3.14"),
+    "6.1": ("3.12", "3.15"),
 }
 
 
@@ -43,10 +46,11 @@ class Pair(NamedTuple):
 
 
 def find_interpreters() -> dict[str, str]:
-    """The path of each Python that is installed: on PATH, by uv, or by pyenv."""
+    """The path of each Python that is here: on PATH, by uv, by pyenv, or by `just pythons`."""
     pyenv = os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")
     # pyenv's shims fail for a version that is not selected, hence the directories behind them.
     folders = [os.environ["PATH"], *map(str, Path(pyenv).glob("versions/*/bin"))]
+    folders.append(str(LAID_OUT / "usr" / "bin"))
     search = os.environ | {"PATH": os.pathsep.join(folders)}
     found: dict[str, str] = {}
     for python in PYTHONS:
@@ -126,8 +130,10 @@ def test_adapters(python: str, interpreter: str) -> bool:
     command += ["tests/test_seams.py", "--ignore", "packages/core"]
     command += ["-m", "not process", "-p", "no:cacheprovider"]
     place = str(ENVIRONMENTS / f"python{python}-adapters")
+    # Where Daphne's autobahn has no wheel, it is built without its optional parts in C.
+    environment = {"UV_PROJECT_ENVIRONMENT": place, "AUTOBAHN_USE_NVX": "0"}
     try:
-        said = run(*command, environment={"UV_PROJECT_ENVIRONMENT": place})
+        said = run(*command, environment=environment)
     except subprocess.CalledProcessError as error:
         print(f"{error.output}\nAdapters, Python {python}: failed", flush=True)
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from typing import Any
 from unittest import mock
@@ -24,7 +24,7 @@ def test_the_application_is_a_handler_of_django() -> None:
     application = asgi.get_asgi_application()
     assert isinstance(application, LifespanASGIHandler)
     assert isinstance(application, ASGIHandler)
-    assert asyncio.iscoroutinefunction(LifespanASGIHandler.__call__)
+    assert inspect.iscoroutinefunction(LifespanASGIHandler.__call__)
 
 
 def test_django_is_set_up_as_its_own_function_does() -> None:
