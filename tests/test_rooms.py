@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from django_asgi_lifespan.supervisor.states import State
+
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "packages/core/src/django_asgi_lifespan"
 FILES = sorted(path.relative_to(CORE).as_posix() for path in CORE.rglob("*.py"))
@@ -66,6 +68,15 @@ MAP = read_map()
 def test_the_map_has_every_file_once() -> None:
     """A new file gets a line in CONTRIBUTING, at its place."""
     assert sorted(MAP) == FILES
+
+
+def test_the_page_about_the_architecture_knows_the_files_and_the_states() -> None:
+    """Each file that it names is there, and each state of a resource is explained."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`([a-z_/]+\.py)`", page))
+    assert named
+    assert named - {*FILES} == {"server.py", "stop.py"}  # of the adapters' packages
+    assert re.findall(r"^- \*\*([A-Z]+)\*\*", page, re.MULTILINE) == [*State.__members__]
 
 
 @pytest.mark.parametrize("file", FILES)
