@@ -60,6 +60,19 @@ def test_the_settings_are_shown_with_their_defaults() -> None:
     assert defaults.keys() - shown.keys() == {"adapters"}
 
 
+def test_each_line_that_installs_the_core_asks_for_this_interface() -> None:
+    """An older uvicorn that is pinned beside it would bring version 0.5.4 in silence."""
+    pages = [ROOT / page for page in [*PAGES, "docs/start.md", "packages/core/README.md"]]
+    lines = [
+        line
+        for page in pages
+        for line in page.read_text().splitlines()
+        if re.search(r"pip install .*django-asgi-lifespan(?!-)", line)
+    ]
+    assert len(lines) > len(PAGES) / 2
+    assert not [line for line in lines if not re.search(r"\[\w+\]>=1\"|lifespan>=1\"", line)]
+
+
 @pytest.mark.parametrize("server", ["", "logging.basicConfig(level=logging.INFO)"])
 def test_the_logging_shown_shows_each_line_once(server: str) -> None:
     """On the standard error stream, also under a server that configures the root logger."""

@@ -56,7 +56,7 @@ def test_uvicorn_is_only_imported_for_its_worker_class() -> None:
         (
             "LifespanWorker",
             "uvicorn_worker",
-            'pip install "django-asgi-lifespan-gunicorn[uvicorn]"',
+            'pip install "django-asgi-lifespan-gunicorn[uvicorn]>=1"',
         ),
         ("NativeLifespanWorker", "gunicorn.workers.gasgi", 'pip install "gunicorn>=25"'),
     ],

@@ -31,7 +31,8 @@ CAUSES = {
     "granian": "granian runs with '--interface asginl'. Use '--interface asgi'.",
     "daphne": (
         "daphne does not speak the lifespan protocol, and its adapter is not in use. Install it: "
-        "pip install \"django-asgi-lifespan[daphne]\". ASGI_LIFESPAN['ADAPTERS'] must not be None."
+        "pip install \"django-asgi-lifespan[daphne]>=1\". ASGI_LIFESPAN['ADAPTERS'] must not be "
+        "None."
     ),
     "client": "{name} sends requests to the application, and starts no lifespan. " + IN_CODE,
     "front": (
@@ -46,7 +47,7 @@ CAUSES = {
     "any server": ANY_SERVER,
     "runserver": (
         "Django's own runserver has no lifespan. The runserver of uvicorn's adapter has one: "
-        'pip install "django-asgi-lifespan[uvicorn]", and put "django_asgi_lifespan_uvicorn" '
+        'pip install "django-asgi-lifespan[uvicorn]>=1", and put "django_asgi_lifespan_uvicorn" '
         "before django.contrib.staticfiles in INSTALLED_APPS."
     ),
     "wsgi": "The server runs the WSGI application, which has none. Serve asgi.py instead.",

@@ -165,7 +165,7 @@ class ProjectLifespan:
                 logger,
                 logging.WARNING,
                 "DRAIN_DELAY has no effect: no adapter stops the server of this process. Install "
-                'the one for your server, such as pip install "django-asgi-lifespan[uvicorn]".',
+                'the one for your server, such as pip install "django-asgi-lifespan[uvicorn]>=1".',
             )
 
     async def _resources(self, *, warning: float | None) -> Mapping[Any, Sequence[Any]]:

@@ -116,8 +116,8 @@ def _no_application(project: Project) -> str:
 @says(
     CHECK,
     "manage.py runserver is the command of django.core, and starts no lifespan. Django's own "
-    'runserver has no lifespan. …: pip install "django-asgi-lifespan[uvicorn]", …',
-    'pip install "django-asgi-lifespan[uvicorn]"',
+    'runserver has no lifespan. …: pip install "django-asgi-lifespan[uvicorn]>=1", …',
+    'pip install "django-asgi-lifespan[uvicorn]>=1"',
 )
 def _a_runserver_of_django(project: Project, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(checks, "get_commands", lambda: {"runserver": "django.core"})

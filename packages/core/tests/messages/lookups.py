@@ -104,10 +104,10 @@ for place, module, words, remedy in [
         (
             "Django's own runserver has no lifespan. The runserver of uvicorn's adapter has one: "
             "pip "
-            'install "django-asgi-lifespan[uvicorn]", and put "django_asgi_lifespan_uvicorn" '
+            'install "django-asgi-lifespan[uvicorn]>=1", and put "django_asgi_lifespan_uvicorn" '
             "before django.contrib.staticfiles in INSTALLED_APPS."
         ),
-        'pip install "django-asgi-lifespan[uvicorn]"',
+        'pip install "django-asgi-lifespan[uvicorn]>=1"',
     ),
     (
         "WSGI server",
@@ -196,10 +196,10 @@ for server, module, function, cfg, words, remedy in [
         {},
         (
             "daphne does not speak the lifespan protocol, and its adapter is not in use. Install "
-            "it: pip install \"django-asgi-lifespan[daphne]\". ASGI_LIFESPAN['ADAPTERS'] must not "
-            "be None."
+            "it: pip install \"django-asgi-lifespan[daphne]>=1\". ASGI_LIFESPAN['ADAPTERS'] must "
+            "not be None."
         ),
-        'pip install "django-asgi-lifespan[daphne]"',
+        'pip install "django-asgi-lifespan[daphne]>=1"',
     ),
     ("an unknown server", "mysite.server", "run", {}, ANY_SERVER, ANY_SERVER),
 ]:

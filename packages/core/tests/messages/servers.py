@@ -170,8 +170,8 @@ NO_ADAPTER = "To run without any adapter, set ASGI_LIFESPAN['ADAPTERS'] to None.
 @says(
     "server",
     "The adapter django_asgi_lifespan_uvicorn.hooks cannot be imported: ModuleNotFoundError: …. "
-    f'Install it anew: pip install "django-asgi-lifespan[uvicorn]". {NO_ADAPTER}',
-    'pip install "django-asgi-lifespan[uvicorn]"',
+    f'Install it anew: pip install "django-asgi-lifespan[uvicorn]>=1". {NO_ADAPTER}',
+    'pip install "django-asgi-lifespan[uvicorn]>=1"',
 )
 def _an_adapter_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     package = ModuleType("django_asgi_lifespan_uvicorn")
@@ -281,8 +281,8 @@ def delayed_stop(deadlines: Deadlines) -> Stop:
 @says(
     "start",
     "DRAIN_DELAY has no effect: no adapter stops the server of this process. Install the one for "
-    'your server, such as pip install "django-asgi-lifespan[uvicorn]".',
-    'pip install "django-asgi-lifespan[uvicorn]"',
+    'your server, such as pip install "django-asgi-lifespan[uvicorn]>=1".',
+    'pip install "django-asgi-lifespan[uvicorn]>=1"',
 )
 async def _a_drain_delay_without_an_adapter(settings: Any) -> None:
     settings.ASGI_LIFESPAN = {"DRAIN_DELAY": 5}

@@ -19,8 +19,8 @@ __all__ = ("LifespanWorker", "NativeLifespanWorker")
 
 _NO_UVICORN = """\
 LifespanWorker runs uvicorn inside, by way of the package uvicorn-worker, which cannot be \
-imported. Install both: pip install "django-asgi-lifespan-gunicorn[uvicorn]". NativeLifespanWorker \
-does without."""
+imported. Install both: pip install "django-asgi-lifespan-gunicorn[uvicorn]>=1". \
+NativeLifespanWorker does without."""
 
 _NO_ASGI_WORKER = """\
 NativeLifespanWorker needs gunicorn's own ASGI worker, which this gunicorn does not have. Install \

@@ -50,7 +50,7 @@ def _adapters() -> Iterator[Adapter]:
     for server in SERVERS:
         package = f"django_asgi_lifespan_{server}"
         if server in sys.modules and importlib.util.find_spec(package) is not None:
-            remedy = f'Install it anew: pip install "django-asgi-lifespan[{server}]".'
+            remedy = f'Install it anew: pip install "django-asgi-lifespan[{server}]>=1".'
             yield _load(f"{package}.hooks", remedy, f"{server.capitalize()}Adapter")
     for name in named:
         yield _load(name, "It is named in ASGI_LIFESPAN['ADAPTERS'].")
