@@ -20,6 +20,7 @@ extensions = ["myst_parser", "notfound.extension", "sphinx.ext.autodoc", "sphinx
 root_doc = "index"
 exclude_patterns = ["files"]
 highlight_language = "none"
+smartquotes = False  # they turn the two dashes of an option into one
 
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
@@ -45,5 +46,6 @@ html_theme = "furo"
 html_title = f"{project} {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = [("compatibility.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sourcelink = False

@@ -22,6 +22,7 @@ _OTHERS = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
 }
+_WITH_LISTS = ("index.md", "compatibility.md", "examples/README.md")
 _FENCE = r"^ *(?P<fence>`{3,}).*?^ *(?P=fence)`*$"
 _INLINE = r"(?P<ticks>`+)[^`]+(?P=ticks)"
 _LINK = re.compile(
@@ -76,7 +77,8 @@ def assemble(source: Path) -> None:
         file = source / place
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(_moved(text, page, pages, source), encoding="utf-8")
-    for file in (source / "index.md", source / "examples" / "README.md"):
+    for name in _WITH_LISTS:
+        file = source / name
         file.write_text(file.read_text(encoding="utf-8") + _navigation(file), encoding="utf-8")
     shutil.copy(ROOT / "docs" / "conf.py", source)
     shutil.copytree(ROOT / "docs" / "_static", source / "_static", dirs_exist_ok=True)

@@ -16,8 +16,8 @@ from .targets import read_targets
 SETUPS = {
     "stock": "Stock Django",
     "handler": "Our handler",
-    "installed": "Our adapter, the usual command",
-    "command": "Our command or worker class",
+    "installed": "Adapter installed",
+    "command": "Our command",
 }
 ROWS = {
     "start": "Start",

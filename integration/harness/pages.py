@@ -1,25 +1,37 @@
-"""The pages: the compatibility page, and the table in the README, rendered from the results."""
+"""The pages about compatibility, and the table in the README, rendered from the results."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from .book import WORDS, Book
+from .book import ROWS, SETUPS, WORDS, Book
 from .releases import read_releases
-from .results import VERSIONS, read_results
-from .section import section
-from .summary import summary
+from .results import NOTED, VERSIONS, read_results
+from .server_page import MARKER, answers, question, server_page, targets_of
+from .summary import NOT_STARTED, failing, summary, verdict
+from .targets import Target
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "compatibility.md"
+DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 BEGIN = "<!-- compatibility: begin (written by `just matrix`) -->\n"
 END = "<!-- compatibility: end -->\n"
+QUESTIONS = """\
+# One question, every server
+
+Each server is run with the setup that keeps most of the contract. The page of a server has the
+reasons, and the other setups. [Compatibility](../compatibility.md) explains the words.
+
+## Every question"""
 
 
 def write() -> None:
-    """Write the page and the README's table."""
+    """Write the pages, the data, and the README's table."""
     for path, text in _pages().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
 
 
@@ -36,34 +48,95 @@ def _pages() -> dict[Path, str]:
     book = Book()
     before, _, rest = README.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
+    table = summary(book, "docs/compatibility/")
+    folder = DOCS / "compatibility"
     return {
-        PAGE: _page(book),
-        README: f"{before}{BEGIN}\n{summary(book)}\n\n{END}{after}",
+        DOCS / "compatibility.md": _first_page(book),
+        README: f"{before}{BEGIN}\n{table}\n\n{END}{after}",
+        **{folder / f"{name}.md": server_page(book, name) for name in book.servers},
+        folder / "questions.md": _questions_page(book),
+        folder / "compatibility.json": json.dumps(_data(book), indent=1, sort_keys=True) + "\n",
     }
 
 
-def _page(book: Book) -> str:
+def _first_page(book: Book) -> str:
     pythons = {result.python for result in book.results.values()}
     djangos = {result.versions["django"] for result in book.results.values()}
     parts = {
         "{python}": " and ".join(sorted(pythons)),
         "{django}": " and ".join(sorted(djangos)),
-        "{summary}": summary(book),
-        "{sentences}": "\n\n".join(
-            f"**{server['title']}.** {server['sentence'].strip()}"
-            for server in book.servers.values()
+        "{summary}": summary(book, "compatibility/"),
+        "{servers}": "\n".join(
+            f"- [{server['title']}](compatibility/{name}.md)"
+            for name, server in book.servers.items()
         ),
         "{releases}": _releases(book),
-        "{servers}": "\n\n".join(
-            text
-            for name, server in book.servers.items()
-            if (text := section(book, name, server["title"]))
-        ),
     }
     page = (ROOT / "integration" / "page.md").read_text()
     for place, text in parts.items():
         page = page.replace(place, text)
     return page
+
+
+def _questions_page(book: Book) -> str:
+    """Return the page for one question across the servers, each with its best setup."""
+    servers = {
+        server["title"]: best
+        for name, server in book.servers.items()
+        if (best := [*_best(book, name)])
+    }
+    parts = [MARKER, QUESTIONS]
+    for row, title in ROWS.items():
+        lines = [
+            f"| {question(probe)} | " + " | ".join(cells) + " |"
+            for probe in book.probes
+            if probe.row == row
+            and any(cells := [answers(book, probe, targets) for targets in servers.values()])
+        ]
+        head = ["| " + " | ".join([title, *servers]) + " |", "|---" * (len(servers) + 1) + "|"]
+        parts.append("\n".join([*head, *lines]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _best(book: Book, server: str) -> Iterator[Target]:
+    """Yield for each way of the first table to run a server the target with the best setup."""
+    ways: dict[str, list[Target]] = {}
+    for target in targets_of(book, server):
+        if target.summary and verdict(book, target) != NOT_STARTED:
+            ways.setdefault(target.title, []).append(target)
+    for targets in ways.values():
+        yield min(targets, key=lambda target: len(failing(book, target)))
+
+
+def _data(book: Book) -> dict[str, Any]:
+    """Return everything that the pages say, for programs."""
+    return {
+        "setups": SETUPS,
+        "questions": {
+            probe.id: {"question": probe.question, "row": probe.row, "specification": probe.spec}
+            for probe in book.probes
+        },
+        "targets": {
+            target.id: {
+                "server": target.server,
+                "title": target.title,
+                "setup": target.setup,
+                "command": target.shown,
+                "python": result.python,
+                "versions": dict(result.versions),
+                "verdict": verdict(book, target),
+                "outcomes": {probe: result.outcome(probe) for probe in sorted(result.outcomes)},
+                "notes": {
+                    probe: {"text": note.text, "source": note.source}
+                    for probe in sorted(result.outcomes)
+                    if result.outcome(probe) in NOTED
+                    for note in book.notes.find(target.id, probe)
+                },
+            }
+            for target in book.targets
+            if (result := book.results.get(target.id))
+        },
+    }
 
 
 def _releases(book: Book) -> str:

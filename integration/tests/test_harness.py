@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.harness import book, pages
+from integration.harness import book, pages, server_page, summary
 from integration.harness.checks import CHECKS
 from integration.harness.checks.closing import closes
 from integration.harness.checks.in_flight import finishes_request
@@ -311,3 +311,29 @@ def test_the_results_have_the_notes_of_today() -> None:
 def test_the_pages_are_what_is_rendered() -> None:
     """A hand edit is caught, and rendering twice gives the same bytes."""
     assert pages.differs() == []
+
+
+def test_a_verdict_that_is_not_full_leads_to_the_questions_that_are_missing() -> None:
+    """On the page of the server, below a heading that names the way to run it and the setup."""
+    everything = book.Book()
+    target = next(each for each in everything.targets if each.id == "uvicorn-workers.handler")
+    missed = summary.failing(everything, target)
+    asked = summary.required(everything, target)
+    page = server_page.server_page(everything, "uvicorn")
+    _, _, part = page.partition("### uvicorn --workers 2: our handler\n")
+    assert summary.linked(everything, target, "pages/") == (
+        f"[{len(asked) - len(missed)} of {len(asked)}]"
+        "(pages/uvicorn.md#uvicorn---workers-2-our-handler)"
+    )
+    assert missed
+    assert all(probe.question in part.partition("###")[0] for probe in missed)
+
+
+def test_the_data_has_every_answer_of_every_target() -> None:
+    """For programs, with the questions and the notes."""
+    data = json.loads((pages.DOCS / "compatibility" / "compatibility.json").read_text())
+    everything = book.Book()
+    assert data["targets"].keys() == everything.results.keys()
+    for name, target in data["targets"].items():
+        outcomes = {probe: everything.results[name].outcome(probe) for probe in data["questions"]}
+        assert target["outcomes"] == outcomes
