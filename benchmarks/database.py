@@ -75,12 +75,13 @@ def main() -> None:
         environment = os.environ | {"DATABASE_FOLDER": str(folder)}
         prepare = [sys.executable, "-m", "benchmarks.database_project"]
         subprocess.run(prepare, env=environment, cwd=test_versions.ROOT, check=True)
-        for server in options.server or SERVERS:
+        servers = options.server or list(SERVERS)
+        for server in servers:
             path_of(server).write_text(json.dumps(run(server, database, options)))
     measured = {server: read(server) for server in SERVERS if path_of(server).exists()}
     if len(measured) == len(SERVERS):
         PAGE.write_text(database_page.render(describe_machine(), measured))
-    if troubles := database_page.troubles(measured):
+    if troubles := database_page.troubles({server: measured[server] for server in servers}):
         sys.exit("\n".join(troubles))
 
 

@@ -43,7 +43,7 @@ class Environment(NamedTuple):
             env=environment,
             stdout=subprocess.PIPE,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
         if done.returncode:
