@@ -103,8 +103,8 @@ SETUPS = {
         thread_left=1,
         hurries=False,
     ),
-    "daphne, stock": Setup(servers.daphne(), 1, DAPHNE, thread_left=1),
-    "daphne": Setup(servers.daphne(f"{OURS}daphne"), 1, DAPHNE, thread_left=1),
+    "daphne, stock": Setup(servers.daphne(), 1, DAPHNE, thread_left=1, delays=()),
+    "daphne": Setup(servers.daphne(f"{OURS}daphne"), 1, DAPHNE, thread_left=1, delays=()),
     "gunicorn, uvicorn inside": Setup(
         servers.gunicorn("LifespanWorker", *TWO),
         2,
@@ -112,6 +112,7 @@ SETUPS = {
         shutdown_failed=0,
         keeps_requests=False,
         pauses=(False, True),
+        delays=("--graceful-timeout", "90"),
     ),
     "gunicorn": Setup(
         servers.gunicorn("NativeLifespanWorker", *TWO),
@@ -120,6 +121,7 @@ SETUPS = {
         shutdown_failed=0,
         keeps_requests=False,
         pauses=(False, True),
+        delays=("--graceful-timeout", "90"),
     ),
     "granian, stock": Setup(
         servers.granian("granian", *TWO, "--loop", UVLOOP),
@@ -130,6 +132,7 @@ SETUPS = {
         pauses=(True,),
         may_fail_together=True,
         blames_views=True,
+        delays=("--workers-kill-timeout", "90"),
     ),
     "granian": Setup(
         servers.granian(f"{OURS}granian", *TWO, "--loop", "asyncio"),
@@ -137,6 +140,7 @@ SETUPS = {
         GRANIAN,
         may_fail_together=True,
         blames_views=True,
+        delays=("--workers-kill-timeout", "90"),
     ),
 }
 """The stock command, in which an adapter acts by its hooks, and the command of the adapter."""
@@ -154,6 +158,7 @@ VARIANTS = {
         pauses=(True,),
         may_fail_together=True,
         blames_views=True,
+        delays=("--workers-kill-timeout", "90"),
     ),
 }
 """Other ways through the code of a server at its stop."""

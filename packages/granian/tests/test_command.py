@@ -95,3 +95,11 @@ def test_workers_that_are_spawned_hear_os_signals(
         server.stop(stop)
         assert server.wait() == 0
         assert server.stories() == [[*STARTED, *STOPPED]] * 2
+
+
+def test_a_drain_delay_that_does_not_fit_is_an_error(granian: Start) -> None:
+    """It shows the sum, and the time that is needed before a worker is killed."""
+    with granian("chain", program=TWIN, DRAIN_DELAY="5") as server:
+        assert server.wait() == 3
+        assert "pool open" not in server.story()
+        assert "Set --workers-kill-timeout to 55 or more" in server.output()

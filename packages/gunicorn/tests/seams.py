@@ -9,6 +9,8 @@ SEAMS = [
     ("gunicorn/arbiter.py:237 Arbiter.signal", "def signal(self, sig, frame):"),
     ("gunicorn/arbiter.py Arbiter.signal", "self.SIG_QUEUE.put_nowait(sig)"),
     ("gunicorn/arbiter.py:442 Arbiter.stop", "def stop(self, graceful=True):"),
+    ("gunicorn/arbiter.py:449 Arbiter.stop", "unlink = ("),
+    ("gunicorn/arbiter.py:694 Arbiter.manage_workers", "def manage_workers(self):"),
     ("gunicorn/arbiter.py:482 Arbiter.stop", "limit = time.time() + 2.0"),
     ("gunicorn/arbiter.py:530 Arbiter.reload", "def reload(self):"),
     ("gunicorn/arbiter.py:603 Arbiter.murder_workers", "def murder_workers(self):"),

@@ -34,7 +34,8 @@ def stopped_by(*received: int, graceful_timeout: float = 30) -> WorkerStop:
     now = 99
 
     async def make() -> WorkerStop:
-        worker = SimpleNamespace(cfg=SimpleNamespace(graceful_timeout=graceful_timeout), log=LOG)
+        settings = SimpleNamespace(graceful_timeout=graceful_timeout, reload=False)
+        worker = SimpleNamespace(cfg=settings, log=LOG)
         return WorkerStop(Nothing(), worker, clock=lambda: now)
 
     stop = asyncio.run(make())

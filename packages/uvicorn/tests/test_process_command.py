@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,17 @@ def test_a_reload_closes_what_is_open(command: Start, tmp_path: Path) -> None:
         assert server.wait() == 0
         stream = ["stream open", "stream closed with search in cache of pool"]
         assert server.story() == [*STARTED, *stream, *STOPPED, *STARTED, *STOPPED]
+
+
+def test_a_drain_delay_is_for_sigterm_in_production(command: Start) -> None:
+    """Neither a server with a limit of requests nor one with ``--reload`` delays its end."""
+    for options in (["--limit-max-requests", "1"], ["--reload"]):
+        with command("chain", *options, DRAIN_DELAY="20") as server:
+            server.wait_until_serving()
+            begun = time.monotonic()
+            server.get("/async/")
+            if "--reload" in options:
+                server.stop("SIGTERM")
+            assert server.wait() == 0
+            assert time.monotonic() - begun < 20
+            assert server.story() == [*STARTED, "request answered", *STOPPED]

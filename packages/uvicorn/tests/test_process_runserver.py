@@ -418,3 +418,14 @@ def test_other_os_signals_to_the_parent_close_as_well(runserver: Start, name: st
         server.stop(name)
         assert server.wait() == 0
         assert server.story() == [*STARTED, *STOPPED]
+
+
+def test_a_drain_delay_is_not_for_developers(runserver: Start) -> None:
+    """SIGTERM stops the server at once."""
+    with runserver("--noreload", DRAIN_DELAY="20") as server:
+        wait_until_watching(server)
+        begun = time.monotonic()
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert time.monotonic() - begun < 20
+        assert server.story() == [*STARTED, *STOPPED]

@@ -204,7 +204,11 @@ class ServedApplication:
         if in_main_thread():
             limit = self._server.application_close_timeout
         self.stop = Stop(
-            self, Deadlines(limit), option="--application-close-timeout", logger=logger
+            self,
+            Deadlines(limit),
+            option="--application-close-timeout",
+            logger=logger,
+            delays=self._is_of_command,
         )
         self._handle_os_signals()
         self._startup = asyncio.ensure_future(self._start())

@@ -73,4 +73,5 @@ class GranianAdapter(Adapter):
         parent = variables_on_stack(cast("Any", AbstractServer).serve)
         told = parent["self"].workers_kill_timeout if parent else os.environ.get(KILL_TIMEOUT)
         kill_timeout = None if told is None else float(told)
-        return Worker(protocol, event, lifespan, kill_timeout=kill_timeout)
+        delays = parent is None or not parent["self"].reload_on_changes
+        return Worker(protocol, event, lifespan, kill_timeout=kill_timeout, delays=delays)

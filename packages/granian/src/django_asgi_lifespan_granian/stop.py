@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
+import time
 from collections.abc import Collection
 from contextlib import ExitStack
 from types import FrameType
@@ -17,6 +19,7 @@ from granian._granian import WorkerSignal
 from granian.asgi import LifespanProtocol
 
 from django_asgi_lifespan.adapters import (
+    GRACE,
     STARTUP_FAILURE,
     AdaptedLifespan,
     Deadlines,
@@ -58,6 +61,7 @@ class Worker:
         protocol: granian's side of the lifespan protocol.
         shutdown_event: stops the worker. Another call of its ``set()`` may block for ever.
         kill_timeout: seconds after which granian kills the worker, or None if it does not.
+        delays: whether SIGTERM waits for the drain delay of the settings.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Worker:
         lifespan: AdaptedLifespan,
         *,
         kill_timeout: float | None,
+        delays: bool,
     ) -> None:
         self._protocol = protocol
         self._shutdown_event: WorkerSignal | None = shutdown_event
@@ -76,14 +81,17 @@ class Worker:
             option="--workers-kill-timeout",
             logger=logger,
             lifespan=lifespan,
+            delays=delays,
         )
+        self._is_told = False
+        self._interrupted_at = -math.inf
         self._held = ExitStack()
         self._task: asyncio.Task[Any]
 
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
         # An OS signal that has arrived in the meantime waits in the event loop for its handler.
-        loop.add_signal_handler(signal.SIGTERM, self._stop.request)
+        loop.add_signal_handler(signal.SIGTERM, self._receive_late)
         loop.add_signal_handler(signal.SIGINT, _wake_up)
         # The loop would come too late, and uvloop loses OS signals while it does not run. These
         # handlers stay, because the process ends.
@@ -110,9 +118,20 @@ class Worker:
         if self._protocol.failure_shutdown:
             raise SystemExit(SHUTDOWN_FAILED)
 
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        if number != signal.SIGINT or self._stop.has_begun:
-            self._stop.receive(number, frame)
+    def _receive(self, number: int, frame: FrameType | None = None) -> None:
+        """Handle an OS signal. SIGTERM soon after SIGINT is the supervisor's, for Ctrl+C."""
+        if number == signal.SIGINT and not self._is_told:
+            self._interrupted_at = time.monotonic()
+            return
+        self._is_told = True
+        if time.monotonic() - self._interrupted_at < GRACE:
+            self._stop.request()
+        self._stop.receive(number, frame)
+
+    def _receive_late(self) -> None:
+        """Handle a SIGTERM that has come too early for the other handler."""
+        if not self._is_told:
+            self._receive(signal.SIGTERM)
 
     def is_starting(self) -> bool:
         return not self._protocol.event_startup.is_set()

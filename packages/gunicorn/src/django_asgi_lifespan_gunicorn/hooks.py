@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from gunicorn.workers.base import Worker
 
 from django_asgi_lifespan.adapters import (
@@ -38,6 +39,8 @@ class GunicornAdapter(Adapter):
         worker: Any = (variables_on_stack(Worker.init_process) or {}).get("self")
         if worker is None or is_held(worker):
             return None
+        if lifespan.drain_delay:
+            _require_port(worker)
         if isinstance(worker, LifespanWorkerBase):
             return worker.held_for(lifespan) if worker.is_starting() else None
         for call in calls("uvicorn.server", "Server.serve"):
@@ -53,6 +56,22 @@ class GunicornAdapter(Adapter):
                 "gunicorn with -k django_asgi_lifespan_gunicorn.NativeLifespanWorker.",
             )
         return None
+
+
+def _require_port(worker: Any) -> None:
+    """Require that clients find a worker that is told to stop.
+
+    The arbiter removes its Unix sockets at once (``Arbiter.stop()``, gunicorn/arbiter.py:449).
+
+    Raises:
+        ImproperlyConfigured: they do not.
+    """
+    paths = [address for address in worker.cfg.address if isinstance(address, str)]
+    if paths and not worker.cfg.reuse_port:
+        raise ImproperlyConfigured(
+            f"DRAIN_DELAY has no effect with a Unix socket: gunicorn removes {paths[0]} at "
+            f"SIGTERM, so that no client finds the worker. Bind to a port, or set DRAIN_DELAY to 0."
+        )
 
 
 @contextmanager

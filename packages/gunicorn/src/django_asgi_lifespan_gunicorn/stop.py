@@ -37,7 +37,14 @@ class WorkerStop(Stop):
         share = getattr(worker, "drain_share", DRAIN_SHARE)
         deadlines = Deadlines.before_kill(worker.cfg.graceful_timeout, share=share)
         option, logger = "--graceful-timeout", worker.log.error_log
-        super().__init__(server, deadlines, option=option, logger=logger, clock=clock)
+        super().__init__(
+            server,
+            deadlines,
+            option=option,
+            logger=logger,
+            delays=not worker.cfg.reload,
+            clock=clock,
+        )
         self._quick_timeout: float = getattr(worker, "quick_timeout", QUICK_LIMIT)
         self._received: set[int] = set()
 

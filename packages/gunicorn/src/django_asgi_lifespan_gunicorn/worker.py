@@ -159,6 +159,8 @@ class LifespanWorkerBase(Worker, Server):
         """Stop: SIGTERM or SIGHUP."""
         if self.stop is not None:
             self.stop.receive(sig)
+            if not self.stop.has_begun:  # it is delayed
+                return
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
