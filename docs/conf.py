@@ -25,9 +25,9 @@ smartquotes = False  # they turn the two dashes of an option into one
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 
+napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_class_signature = "separated"
 
 # The home of the site, which only the links of the page for missing pages need.
 html_baseurl = os.environ.get("SITE_URL", "")

@@ -1,14 +1,17 @@
 """The README and the pages beside it show the code that runs."""
 
 import ast
+import inspect
 import pkgutil
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from django_asgi_lifespan import resource
 from django_asgi_lifespan.conf import LifespanSettings
 
 ROOT = Path(__file__).parents[1]
@@ -51,13 +54,36 @@ def test_the_names_that_a_page_shows_can_be_imported(page: str) -> None:
 
 
 def test_the_settings_are_shown_with_their_defaults() -> None:
-    """The block of the README has the value of each setting that is left out."""
-    [block] = re.findall(r"^ASGI_LIFESPAN = (\{.*?^\})", README, re.DOTALL | re.MULTILINE)
+    """The block of the reference has each, and a row of the table below it explains it."""
+    page = (ROOT / "docs" / "reference.md").read_text()
+    [block] = re.findall(r"^ASGI_LIFESPAN = (\{.*?^\})", page, re.DOTALL | re.MULTILINE)
     settings = LifespanSettings()
     defaults = {name: getattr(settings, name) for name in settings.__slots__}
     shown = {key.lower(): value for key, value in ast.literal_eval(block).items()}
-    assert shown.items() <= defaults.items()
-    assert defaults.keys() - shown.keys() == {"adapters"}
+    assert shown == defaults | {"adapters": []}
+    rows = re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE)
+    assert [row.lower() for row in rows] == [*shown]
+
+
+def test_the_options_of_a_resource_are_listed() -> None:
+    """Each has a row in the reference."""
+    page = (ROOT / "docs" / "reference.md").read_text()
+    _, _, section = page.partition("## Options of a resource")
+    rows = re.findall(r"^\| `(\w+)` \|", section.partition("\n## ")[0], re.MULTILINE)
+    assert rows == [*inspect.signature(resource).parameters][1:]
+
+
+def test_the_page_of_the_api_has_every_name() -> None:
+    """Of each module that projects, their tests and adapters import from."""
+    shown = re.findall(
+        r"^\.\. (?:auto|py:)\w+:: ([\w.]+)", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE
+    )
+    modules = {name.rpartition(".")[0] for name in shown}
+    assert modules >= {"django_asgi_lifespan", "django_asgi_lifespan.adapters"}
+    names = {each.rpartition(".")[2] for each in shown}
+    for module in ("", ".adapters", ".asgi", ".testing"):
+        offered = import_module(f"django_asgi_lifespan{module}").__all__
+        assert {*offered} - names <= {"lifespan_settings"}, module
 
 
 def test_each_line_that_installs_the_core_asks_for_this_interface() -> None:
