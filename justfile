@@ -116,6 +116,11 @@ format:
     ruff format
     just --fmt
 
+# Write the page of the core for the package index, from README.md
+[group('change')]
+index-page:
+    python -m tools.index_page
+
 # Pin what uv resolves (--upgrade: to the newest versions, --check: change nothing, compare)
 [group('change')]
 pins *options:

@@ -13,6 +13,7 @@ import pytest
 
 from django_asgi_lifespan import resource
 from django_asgi_lifespan.conf import LifespanSettings
+from tools import index_page, site
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -51,6 +52,33 @@ def test_the_names_that_a_page_shows_can_be_imported(page: str) -> None:
     assert addresses
     for address in addresses:
         assert pkgutil.resolve_name(address)
+
+
+def test_the_page_on_the_index_is_that_of_the_readme() -> None:
+    """With absolute links only. After a change of README.md run ``just index-page``."""
+    assert index_page.PAGE.read_text() == index_page.index_page(index_page.repository())
+
+
+@pytest.mark.parametrize(
+    ("address", "link"),
+    [
+        ("https://example.org/main", "[guide](https://example.org/main/docs/guide.md)"),
+        ("", "The guide has"),
+    ],
+)
+def test_links_on_the_index_lead_to_the_home_of_the_repository(address: str, link: str) -> None:
+    """If it has one. Otherwise their text stays."""
+    page = index_page.index_page(address)
+    assert link in page
+    assert all(each["target"].startswith("https://") for each in site.links(page))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_of_adapters_stand_alone(page: str) -> None:
+    """They are pages of the index, where a relative link leads nowhere."""
+    if page.startswith("packages/"):
+        links = site.links((ROOT / page).read_text())
+        assert all(re.match("https://|#", each["target"]) for each in links)
 
 
 def test_the_settings_are_shown_with_their_defaults() -> None:

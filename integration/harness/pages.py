@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tools import index_page
+
 from .book import ROWS, SETUPS, WORDS, Book
 from .releases import read_releases
 from .results import NOTED, VERSIONS, read_results
@@ -33,6 +35,7 @@ def write() -> None:
     for path, text in _pages().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
+    index_page.main()  # it is made of the README
 
 
 def differs() -> list[str]:
