@@ -81,8 +81,8 @@ matrix-smoke:
 
 # Run the matrix with earlier releases of the servers and of Django
 [group('matrix')]
-matrix-versions:
-    python -m integration.harness versions
+matrix-versions *options:
+    python -m integration.harness versions "$@"
 
 # Fail if a result, an answer, a note or a page is missing, or differs from what is committed
 [group('matrix')]

@@ -32,7 +32,15 @@ def main() -> None:
         command.set_defaults(function=function)
         if function is run:
             command.add_argument("targets", nargs="*", default=["*"], help="names or patterns")
-        elif function is show:
+        if function in (run, versions):
+            command.add_argument(
+                "--probe",
+                action="append",
+                default=[],
+                dest="probes",
+                help="run only the scenario of this probe, a name or a pattern, and keep all else",
+            )
+        if function is show:
             command.add_argument("target", help="a name or a pattern")
             command.add_argument("probes", nargs="*", help="only these")
     options = vars(parser.parse_args())
@@ -46,11 +54,12 @@ def main() -> None:
 # The subcommands: each returns the problems that it found.
 
 
-def run(targets: Sequence[str]) -> list[str]:
+def run(targets: Sequence[str], probes: Sequence[str]) -> list[str]:
     """Run the targets, all by default, and write their results and the pages."""
-    matrix = Matrix(PYTHON)
-    matrix.run_controls()
-    deviations = matrix.write(matrix.find(targets), FOLDER)
+    matrix = Matrix(PYTHON, probes=probes)
+    found = matrix.find(targets)
+    matrix.run_controls(found)
+    deviations = matrix.write(found, FOLDER)
     return deviations + _write_pages()
 
 
@@ -62,18 +71,18 @@ def show(target: str, probes: Sequence[str]) -> list[str]:
 
 def smoke() -> list[str]:
     """Run a part that takes a few minutes, and compare it with the committed results."""
-    matrix = Matrix(_available_python())
-    matrix.run_controls()
-    return matrix.compare()
+    return Matrix(_available_python()).compare()
 
 
-def versions() -> list[str]:
+def versions(probes: Sequence[str]) -> list[str]:
     """Run targets with other releases, and write their results and the pages."""
     deviations: list[str] = []
-    Matrix(PYTHON).run_controls()
-    for name, release in read_releases().items():
+    releases = read_releases()
+    matrix = Matrix(PYTHON, probes=probes)
+    matrix.run_controls(matrix.find([each for it in releases.values() for each in it.targets]))
+    for name, release in releases.items():
         print(f"{release.title}:", file=sys.stderr)
-        matrix = Matrix(release.python, release.versions)
+        matrix = Matrix(release.python, release.versions, probes)
         deviations += matrix.write(matrix.find(release.targets), VERSIONS / name)
     return deviations + _write_pages()
 

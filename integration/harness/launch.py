@@ -214,6 +214,9 @@ class Launch:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+        for pid in self.alive():  # of the same session, but of another group
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _fill(word: str, places: Mapping[str, str]) -> str:

@@ -25,14 +25,21 @@ class Matrix:
     Args:
         python: the minor version. Results are compared only with those of the same one.
         versions: releases to install instead of the pinned ones, by package.
+        probes: names or patterns of probes. If there are any, only their scenarios are played.
     """
 
-    def __init__(self, python: str, versions: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, python: str, versions: Mapping[str, str] | None = None, probes: Sequence[str] = ()
+    ) -> None:
         interpreter = find_interpreters().get(python)
         if interpreter is None:
             sys.exit(f"The results are for Python {python}, which was not found here.")
         self.targets = read_targets()
         self.probes = read_probes()
+        chosen = [p for p in self.probes if any(fnmatch.fnmatch(p.id, each) for each in probes)]
+        if probes and not chosen:
+            sys.exit(f"No probe is named so. There are: {', '.join(p.id for p in self.probes)}")
+        self._scenarios = [probe.scenario for probe in chosen]
         self._python = python
         environments = Environments(interpreter, versions)
         environments.build_wheels()
@@ -61,6 +68,7 @@ class Matrix:
     def compare(self) -> list[str]:
         """Run the smoke targets, and return the answers that are not committed."""
         smoke = [target for target in self.targets.values() if target.smoke]
+        self.run_controls(smoke)
         return self._run(smoke, read_results(), whole=False)
 
     def write(self, targets: Sequence[Target], folder: Path) -> list[str]:
@@ -72,22 +80,30 @@ class Matrix:
             if target.control:
                 continue
             result = self.runner.results[target.id]
-            if target.id in committed:
-                result.widen(committed[target.id])
+            before = committed.get(target.id)
+            if before is not None:
+                result.widen(before)
+            if before is not None and self._scenarios:
+                if result.is_of_other_packages(before):
+                    deviations.append(f"{target.id}: not written. Run it without --probe.")
+                    continue
+                result.keep(before, self.probes)
             write_result(target.id, result, notes, folder)
         return deviations
 
-    def run_controls(self) -> None:
-        """Run the controls.
+    def run_controls(self, targets: Sequence[Target]) -> None:
+        """Run the controls through the scenarios that the targets play.
 
         Raises:
             SystemExit: a probe is wrong, so that nothing that the others show would count.
         """
         controls = [target for target in self.targets.values() if target.control]
-        self.runner.do(plan(controls))
+        played = {run.scenario for run in plan(targets, self._scenarios)}
+        self.runner.do([run for run in plan(controls) if run.scenario in played])
         wrong = [
             fault
             for target in controls
+            if target.id in self.runner.results
             for fault in faults(target, self.runner.results[target.id], self.probes)
         ]
         if wrong:
@@ -102,7 +118,10 @@ class Matrix:
         Args:
             whole: another exit code, or course of events, deviates as well as another answer.
         """
-        runs = plan([target for target in targets if not target.control])
+        targets = [target for target in targets if not target.control]
+        for target in targets:  # those without a run, too
+            self.runner.begin(target)
+        runs = plan(targets, self._scenarios)
         self.runner.do(runs)
         deviating = [run for run in runs if self._deviates(run, committed, whole=whole)]
         self.runner.do([run for run in deviating for _ in range(2)])

@@ -13,7 +13,7 @@ import tomli_w
 from .checks import FAIL, PARTIAL
 from .notes import Notes
 from .observation import Observation
-from .probes import Probe
+from .probes import NOT_APPLICABLE, UNTESTED, Probe
 from .targets import Target
 
 FOLDER = Path(__file__).parents[1] / "results"
@@ -58,18 +58,20 @@ class Result:
         return VARIES if len(seen) > 1 else next(iter(seen))
 
     def deviates(self, committed: Result, scenario: str, probes: Iterable[Probe]) -> bool:
-        """Return whether this scenario gave an answer that the committed result does not have."""
+        """Return whether this scenario gave another answer than a committed one."""
         return any(
-            not self.outcomes[probe.id] <= committed.outcomes.get(probe.id, set())
+            not self.outcomes[probe.id] <= committed.outcomes[probe.id]
             for probe in probes
-            if probe.scenario == scenario and probe.id in self.outcomes
+            if probe.scenario == scenario
+            and probe.id in self.outcomes
+            and probe.id in committed.outcomes
         )
 
     def differs(self, committed: Result, scenario: str) -> bool:
-        """Return whether it ended otherwise, or showed another course of events."""
-        return not (
-            self.endings.get(scenario, set()) <= committed.endings.get(scenario, set())
-            and self.events.get(scenario, set()) <= committed.events.get(scenario, set())
+        """Return whether it ended otherwise, or showed another course of events, than before."""
+        return scenario in committed.endings and not (
+            self.endings.get(scenario, set()) <= committed.endings[scenario]
+            and self.events.get(scenario, set()) <= committed.events[scenario]
         )
 
     def widen(self, committed: Result) -> None:
@@ -82,6 +84,19 @@ class Result:
             for key, values in mine.items():
                 if values <= theirs.get(key, set()):
                     values.update(theirs[key])
+
+    def is_of_other_packages(self, committed: Result) -> bool:
+        """Return whether the committed result was found with another Python or other releases."""
+        return (self.python, self.versions) != (committed.python, committed.versions)
+
+    def keep(self, committed: Result, probes: Iterable[Probe]) -> None:
+        """Take over the committed answers, endings and events where nothing was played now."""
+        for probe in probes:
+            before = committed.outcomes.get(probe.id, set())
+            if before - {NOT_APPLICABLE, UNTESTED}:
+                self.outcomes.setdefault(probe.id, before)
+        self.endings = committed.endings | self.endings
+        self.events = committed.events | self.events
 
 
 def _ending(seen: Observation) -> str:

@@ -61,7 +61,7 @@ class Runner:
     def do(self, runs: Sequence[Run]) -> None:
         """Do the launches: races one at a time and three times each, all else side by side."""
         for run in runs:
-            self._begin(run.target)
+            self.begin(run.target)
         races = [run for run in runs for _ in range(RACES) if SCENARIOS[run.scenario].race]
         others = [run for run in runs if not SCENARIOS[run.scenario].race]
         progress = _Progress(len(races) + len(others))
@@ -80,7 +80,8 @@ class Runner:
             self._add(run, self._observe(run))
             progress.step(run)
 
-    def _begin(self, target: Target) -> None:
+    def begin(self, target: Target) -> None:
+        """Make the environment of a target, and its result without an answer."""
         if target.id in self.results:
             return
         environment = self._environments.make(target.requirements)
@@ -105,7 +106,10 @@ class Runner:
             word.replace("{application}", application).replace("{graceful}", str(scenario.graceful))
             for word in (*target.command, *_options(target, scenario.needs))
         ]
-        words[0] = str(environment / "bin" / words[0])
+        program = environment / "bin" / words[0]
+        if not program.exists():
+            raise SystemExit(f"{target.id}: its packages have no program {words[0]!r}.")
+        words[0] = str(program)
         variables = {
             "PATH": f"{environment / 'bin'}:/usr/bin:/bin",
             "SETUP": target.setup,

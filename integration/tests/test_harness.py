@@ -228,6 +228,7 @@ def test_an_outcome_outside_the_committed_ones_deviates() -> None:
     assert not result(probe={"pass"}).deviates(committed, "int", [PROBE])
     assert result(probe={"fail"}).deviates(committed, "int", [PROBE])
     assert not result(probe={"fail"}).deviates(committed, "quit", [PROBE])
+    assert not result(probe={"fail"}).deviates(result(), "int", [PROBE])
 
 
 @pytest.mark.parametrize("what", ["endings", "events"])
@@ -247,6 +248,21 @@ def test_what_varies_stays_varying_when_one_run_shows_only_a_part() -> None:
     changed = result(probe={"fail"})
     changed.widen(result(probe={"pass", "partial"}))
     assert changed.outcome("probe") == "fail"
+
+
+def test_the_answers_to_other_probes_are_kept() -> None:
+    """Unless they say only that nothing was played, or the packages are others."""
+    mine = result(probe={"pass"})
+    mine.endings, mine.events = {"quit": {"1"}}, {"quit": set()}
+    other = Probe(id="other", scenario="quit", check="closes", question="?")
+    third = Probe(id="third", scenario="hup", check="closes", question="?")
+    committed = result(probe={"fail"}, other={"yes"}, third={"untested"}, fourth={"pass"})
+    mine.keep(committed, [PROBE, other, third])
+    assert mine.outcomes == {"probe": {"pass"}, "other": {"yes"}}
+    assert mine.endings == {"int": {"0"}, "quit": {"1"}}
+    assert not mine.is_of_other_packages(committed)
+    committed.versions = {"django": "5.2"}
+    assert mine.is_of_other_packages(committed)
 
 
 def test_a_result_reads_as_it_was_written(tmp_path: Path) -> None:
