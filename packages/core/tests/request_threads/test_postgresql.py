@@ -140,18 +140,18 @@ async def test_under_stock_django_each_request_has_a_connection(postgresql: Data
 async def test_a_worker_at_rest_holds_as_many_connections_as_threads(postgresql: Database) -> None:
     """More clients at once than threads that are kept open no new ones from request to request."""
     seen: set[str] = set()
-    async with project(4, pid=pid) as (handler, threads):
+    async with project(16, pid=pid) as (handler, threads):
 
         async def client() -> None:
             for _ in range(20):
                 seen.add((await get(handler, "/pid")).text)
 
-        await asyncio.gather(*[client() for _ in range(8)])
-        assert len(seen) == len(threads._alive) <= 8
+        await asyncio.gather(*[client() for _ in range(32)])
+        assert 16 < len(seen) == len(threads._alive) <= 32
         assert postgresql.open_now() == len(seen)
         threads._idle[0].idle_since = threads._idle[1].idle_since = float("-inf")
         threads._end_surplus()
-        left = max(4, len(seen) - 2)
+        left = max(16, len(seen) - 2)
         await until(lambda: postgresql.open_now() == left)
     await until(lambda: postgresql.open_now() == 0)
 
