@@ -110,6 +110,22 @@ def test_every_message_of_the_source_is_in_the_table() -> None:
     assert not missing, "\n".join(missing)
 
 
+ERRORS = Path(__file__).parents[3] / "docs" / "errors.md"
+
+
+def test_the_page_about_errors_has_every_message_that_needs_a_remedy() -> None:
+    """Each heading of the page has words of a message, and each message a heading."""
+    headings = re.findall(r"^### (.+)$", ERRORS.read_text(encoding="utf-8"), re.MULTILINE)
+    patterns = {each: ".*".join(map(re.escape, each.split("…"))) for each in headings}
+    rows = [row for row in ROWS if row.remedy != COURSE]
+    found = {
+        row: [each for each, words in patterns.items() if re.search(words, row.message, re.DOTALL)]
+        for row in rows
+    }
+    assert [row.message for row in rows if not found[row]] == []
+    assert sorted({*headings}.difference(*found.values())) == []
+
+
 # Programs
 
 MAIL = {"django.core.mail": SimpleNamespace(outbox=[])}
