@@ -17,7 +17,7 @@ import functools
 import logging
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from daphne.cli import CommandLineInterface
@@ -147,6 +147,7 @@ class ServedApplication:
     def end(self) -> Deferred[None]:
         """Begin to stop, and return a Deferred that fires when everything is closed."""
         self.stop.request()
+        self._shield_requests()
         return Deferred.fromFuture(self._life)
 
     def close(self) -> int:
@@ -161,19 +162,26 @@ class ServedApplication:
 
     # Requests
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> asyncio.Future[None]:
-        """Return a future of a request, which daphne may cancel without harm when it stops."""
-        request = asyncio.ensure_future(self._serve(scope, receive, send))
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return a request, which daphne makes a task."""
+        request = self._serve(scope, receive, send)
+        return self._shield(asyncio.ensure_future(request)) if self.stop.has_begun else request
+
+    def _shield(self, request: asyncio.Task[None]) -> asyncio.Future[None]:
+        """Return a future of a request that the stop waits for. daphne may cancel the future."""
         self._requests.add(request)
         request.add_done_callback(self._requests.discard)
-        answer = asyncio.shield(request)
-        answer.add_done_callback(functools.partial(self._pass_on, request))
-        return answer
+        return asyncio.shield(request)
 
-    def _pass_on(self, request: asyncio.Task[None], answer: asyncio.Future[None]) -> None:
-        """Cancel a request whose client has gone too long ago for daphne."""
-        if answer.cancelled() and not self.stop.has_begun:
-            request.cancel()
+    def _shield_requests(self) -> None:
+        """Keep daphne from cancelling a request, from the begin of the stop on.
+
+        A shield around every request from its begin would cost a tenth of daphne's throughput.
+        """
+        for details in self._server.connections.values():
+            request = details.get("application_instance")
+            if isinstance(request, asyncio.Task) and not request.done():
+                details["application_instance"] = self._shield(request)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._is_open:
@@ -294,6 +302,7 @@ class ServedApplication:
         self._startup.cancel()
 
     def stop_listening(self) -> None:
+        self._shield_requests()
         for reader in reactor.getReaders():
             if IListeningPort.providedBy(reader):
                 reader.stopListening()
