@@ -269,6 +269,18 @@ def test_a_worker_is_noted_before_it_is_spawned(
     assert capsys.readouterr().out == ("" if prepare is None else "prepared\n")
 
 
+class Worker(SpawnProcess):
+    """A worker that does more than its base class."""
+
+
+def test_a_worker_has_the_class_that_the_note_gives_it() -> None:
+    """In its own process, too."""
+    note_spawned(lambda worker: setattr(worker, "__class__", Worker))
+    reduce: Any = copyreg.dispatch_table.pop(SpawnProcess)
+    made, arguments, _ = reduce(SpawnProcess())
+    assert type(made(*arguments)) is Worker
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
 def test_sighup_stops_a_server_unless_it_is_ignored() -> None:
     """As ``nohup`` has it ignored."""

@@ -447,6 +447,24 @@ def test_twins_worker_that_is_told_to_stop_while_it_imports_is_replaced(tmp_path
         assert sorted(map(len, server.lifespans())) == [1, 13, 13]
 
 
+FAILING_FRONT = """
+from project.asgi import application as django
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "The front has no database."})
+"""
+
+
+def test_twin_ends_with_3_where_the_application_in_front_fails(serve: Run) -> None:
+    """Its own startup fails before the lifespan of the project begins."""
+    with serve(FAILING_FRONT, module=TWIN) as server:
+        assert server.wait() == 3
+        assert server.story() == []
+        assert "The front has no database." in server.output()
+
+
 def test_resource_that_is_slower_than_hypercorns_limit_is_named(serve: Run, tmp_path: Path) -> None:
     """The startup has failed: exit code 3, and no traceback of hypercorn's."""
     (tmp_path / "hypercorn.toml").write_text("startup_timeout = 0.5\n")

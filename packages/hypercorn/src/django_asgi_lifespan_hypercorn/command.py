@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import functools
+import logging
 import signal
 import sys
 from multiprocessing.context import SpawnProcess
 
 from hypercorn.__main__ import main as hypercorn_main
+from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 
-from django_asgi_lifespan.adapters import call_handlers_in_thread, note_spawned
+from django_asgi_lifespan.adapters import (
+    STARTUP_FAILURE,
+    call_handlers_in_thread,
+    log_failure,
+    note_spawned,
+)
 
 from .stop import end_at_once
 
 __all__ = ("main",)
+
+logger = logging.getLogger("hypercorn.error")  # the one that hypercorn's log configuration shows
 
 _workers: list[SpawnProcess] = []
 """Those that run or have failed. hypercorn forgets exit codes (hypercorn/run.py:106 in 0.18.0)."""
@@ -37,17 +46,32 @@ def main() -> None:
 
 def _note(worker: SpawnProcess) -> None:
     _workers[:] = [*(each for each in _workers if each.exitcode != 0), worker]
-    worker.__class__ = _Worker
+    worker.__class__ = SpawnedWorker
 
 
-class _Worker(SpawnProcess):
-    """A worker as hypercorn waits for it, when it has set its handlers of OS signals.
-
-    They take a lock (hypercorn/run.py:66 in 0.18.0), so a thread is to call them. The one of SIGHUP
-    has to hold up the main thread.
-    """
+class SpawnedWorker(SpawnProcess):
+    """A worker of hypercorn's, in the process that waits for it, and in its own."""
 
     @property
     def sentinel(self) -> int:
+        """Return the handle that hypercorn waits for, when it has set its handlers of OS signals.
+
+        They take a lock (hypercorn/run.py:66 in 0.18.0), so a thread is to call them. The one of
+        SIGHUP has to hold up the main thread.
+        """
         call_handlers_in_thread([signal.SIGINT, signal.SIGTERM])
         return super().sentinel
+
+    def run(self) -> None:
+        """Serve, and exit with 3 where an application in front of the project's has not started.
+
+        Raises:
+            SystemExit: with the exit code.
+        """
+        try:
+            super().run()
+        except (LifespanFailureError, LifespanTimeoutError) as error:
+            if " startup." not in str(error):
+                raise
+            log_failure(logger, "%s", error)
+            raise SystemExit(STARTUP_FAILURE) from None

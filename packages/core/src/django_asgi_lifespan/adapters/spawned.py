@@ -15,18 +15,20 @@ def note_spawned(
 ) -> None:
     """Call *note* with each worker that is about to be spawned, in this process.
 
+    If *note* changes the class of the worker, the process itself gets that class, too.
+
     Args:
         prepare: called in the worker, before it imports anything for its work. It is pickled.
     """
 
     def reduce(worker: SpawnProcess) -> tuple[Any, ...]:
         note(worker)
-        return _make, (prepare,), vars(worker)
+        return _make, (type(worker), prepare), vars(worker)
 
     copyreg.pickle(SpawnProcess, reduce)
 
 
-def _make(prepare: Callable[[], object] | None) -> SpawnProcess:
+def _make(kind: type[SpawnProcess], prepare: Callable[[], object] | None) -> SpawnProcess:
     if prepare is not None:
         prepare()
-    return SpawnProcess.__new__(SpawnProcess)
+    return kind.__new__(kind)
