@@ -32,6 +32,11 @@ bench-servers *options:
 bench-database *options:
     python -m benchmarks.database "$@"
 
+# Count the requests that a rolling restart behind HAProxy loses, with a drain delay and without
+[group('run')]
+rolling-restart *servers:
+    python -m benchmarks.rolling_restart "$@"
+
 # Run the whole test suite; options go to pytest
 [group('test')]
 test *options:

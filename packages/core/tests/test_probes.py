@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,11 +13,12 @@ from django.http import HttpResponse
 from django.test import AsyncClient, SimpleTestCase
 from django.urls import include, path
 
-from django_asgi_lifespan import resource, run_lifespan
+from django_asgi_lifespan import health, resource, run_lifespan
 from django_asgi_lifespan.asgi import LifespanApplication
 from django_asgi_lifespan.driver import LifespanDriver
 from django_asgi_lifespan.errors import StartupFailedError
 from django_asgi_lifespan.handler import LifespanASGIHandler
+from django_asgi_lifespan.lifespans import lifespans
 from django_asgi_lifespan.probes import PROBES
 from django_asgi_lifespan.state import announce_stopping
 
@@ -269,3 +272,27 @@ async def test_the_probes_are_views_as_well(settings: Any) -> None:
             response = await client.post("/ops/livez")
             assert response.status_code == 405
             assert response["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.real_clock
+async def test_a_probe_takes_less_than_a_millisecond_of_processor_time() -> None:
+    """With the results of five checks that are kept, and with those of asynchronous checks anew."""
+
+    async def check(value: str) -> bool:
+        return value == "client"
+
+    asyncio.get_running_loop().set_debug(False)
+    for number in range(5):
+        resource(_client, name=f"client_{number}", check=check)
+    application = LifespanASGIHandler()
+    async with LifespanDriver(application):
+        seconds: dict[bool, list[float]] = {True: [], False: []}
+        for turn in range(100):
+            is_new = turn % 2 == 0
+            if is_new:
+                [lifespan] = lifespans.anywhere
+                health._healths.pop(lifespan, None)
+            began = time.process_time()
+            assert (await ask(application, "/readyz"))[0] == 200
+            seconds[is_new].append(time.process_time() - began)
+    assert max(map(statistics.median, seconds.values())) < 0.001
