@@ -1,0 +1,1 @@
+"""Runs Django's own tests with our handler in the place of Django's."""
