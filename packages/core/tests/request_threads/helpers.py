@@ -49,6 +49,12 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.001)
 
 
+async def settle() -> None:
+    """Let everything run that is ready in the event loop, and all that follows from it."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
 async def get(
     application: Any,
     url: str = "/",

@@ -49,6 +49,7 @@ from .helpers import (
     get,
     marks,
     project,
+    settle,
     this_thread,
     threads_here,
     until,
@@ -84,6 +85,12 @@ class Gate:
     async def wait(self) -> None:
         """Return when the code runs."""
         await until(self.entered.is_set)
+
+
+def calls(threads: RequestThreads) -> int:
+    """Return how many calls run or wait in the one thread."""
+    [thread] = threads._alive
+    return thread._submitted - thread._completed
 
 
 # Who gets a thread
@@ -165,7 +172,7 @@ async def test_a_slow_upload_holds_no_thread() -> None:
     async with project(view=view) as (handler, threads):
         uploading = asyncio.create_task(get(handler, "/view", receive=receive))
         await until(lambda: not parts)
-        await asyncio.sleep(0.01)
+        await settle()
         assert not threads._alive
         finish.set()
         assert await uploading == Answer(200, "xy")
@@ -206,7 +213,7 @@ async def test_a_client_that_leaves_while_synchronous_code_runs() -> None:
     async with project(view=view, ident=ident) as (handler, threads):
         leaving = asyncio.create_task(get(handler, "/view", leave=gate.wait))
         await gate.wait()
-        await asyncio.sleep(0.02)
+        await settle()
         assert not leaving.done()
         assert not threads._idle
         gate.release.set()
@@ -230,7 +237,7 @@ async def test_a_thread_is_not_lent_while_code_of_a_cancelled_request_runs_in_it
         await gate.wait()
         for _ in range(times):
             cancelled.cancel()
-            await asyncio.sleep(0.01)
+            await settle()
         other = await get(handler, "/ident")
         assert other.text != str(gate.thread)
         gate.release.set()
@@ -253,7 +260,8 @@ async def test_a_task_that_a_view_leaves_in_synchronous_code_is_waited_for() -> 
     async with project(view=view, ident=ident) as (handler, threads):
         request = asyncio.create_task(get(handler, "/view"))
         await gate.wait()
-        await asyncio.sleep(0.02)
+        await until(lambda: calls(threads) == 2)  # the second is the end of the request
+        await settle()
         assert not request.done()
         assert not threads._idle
         gate.release.set()
@@ -276,9 +284,9 @@ async def test_a_request_that_is_cancelled_while_it_waits_for_such_a_task_ends_a
         request = asyncio.create_task(get(handler, "/view"))
         await gate.wait()
         # Its own end, of Django, waits in the queue of the thread.
-        await asyncio.sleep(0.02)
+        await until(lambda: calls(threads) == 2)
         request.cancel()
-        await asyncio.sleep(0.02)
+        await settle()
         request.cancel()
         await asyncio.wait([request], timeout=DEADLINE)
         assert request.cancelled()
