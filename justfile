@@ -64,7 +64,7 @@ properties *options:
     python -m pytest packages/core/tests/test_supervisor_properties.py \
         --hypothesis-profile=large -o faulthandler_timeout=3600 "$@"
 
-# Run a part of Django's own tests with our handler, on each Django (--quick: a small part)
+# Run 18 folders of Django's own tests with our handler, on each Django (--quick: seven of them)
 [group('test')]
 django-suite *options:
     python -m tools.django_suite "$@"

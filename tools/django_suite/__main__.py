@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tools import pins
-from tools.test_versions import DJANGOS, ENVIRONMENTS, ROOT, find_interpreters, run
+from tools.test_versions import DJANGOS, ENVIRONMENTS, PYTHONS, ROOT, find_interpreters, run
 
 LABELS = (
     *("asgi", "async", "handlers", "signals", "requests_tests", "middleware", "sessions_tests"),
@@ -29,6 +29,9 @@ LABELS = (
     *("staticfiles_tests", "test_client", "view_tests", "i18n", "file_uploads"),
 )
 QUICK = ("asgi", "async", "handlers", "signals", "csrf_tests", "test_client", "file_uploads")
+NEWEST = "3.13"
+"""The newest Python of the figures in docs/request-threads.md."""
+
 KINDS = ("stock", "handler", "threads")
 IMPORT = re.compile(r"^from django\.core(\.handlers)?\.asgi import", re.MULTILINE)
 MARK = "from tools.django_suite.handlers import"
@@ -140,12 +143,9 @@ def main() -> None:
     ENVIRONMENTS.mkdir(exist_ok=True)
     same: list[bool] = []
     for django in options.django or DJANGOS:
-        first, last = (tuple(map(int, each.split("."))) for each in DJANGOS[django])
-        fitting = [
-            path
-            for python, path in pythons.items()
-            if first <= tuple(map(int, python.split("."))) <= last
-        ]
+        first, last = map(PYTHONS.index, DJANGOS[django])
+        newest = min(last, PYTHONS.index(NEWEST))
+        fitting = [pythons[each] for each in PYTHONS[first : newest + 1] if each in pythons]
         if not fitting:
             print(f"Django {django}: skipped, there is no Python for it here")
             continue
