@@ -8,6 +8,7 @@ The navigation is made of the lists in docs/index.md.
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,12 +116,11 @@ def _navigation(page: Path) -> str:
 
 def build(folder: Path) -> int:
     """Build the site in *folder*, and return the exit code. Each warning is an error."""
-    from sphinx.cmd.build import main as sphinx_build  # not on Python 3.10
-
     shutil.rmtree(folder, ignore_errors=True)
     assemble(folder / "source")
-    arguments = ["--fail-on-warning", "--keep-going", "--quiet", "--jobs", "auto"]
-    return sphinx_build([*arguments, str(folder / "source"), str(folder / "html")])
+    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
+    command += ["--jobs", "auto", str(folder / "source"), str(folder / "html")]
+    return subprocess.run(command, check=False).returncode
 
 
 def main() -> None:
