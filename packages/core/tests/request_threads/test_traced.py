@@ -29,7 +29,7 @@ def test_each_report_belongs_to_its_own_request(tracer: str, module: str) -> Non
         pytest.skip(f"{module} is not installed")
     command = [sys.executable, "-m", "request_threads.traced_requests", tracer]
     done = subprocess.run(
-        command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, timeout=120, check=True
+        command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, timeout=300, check=True
     )
     told = json.loads(done.stdout)
     assert len(told["stock"]) == 4 * REQUESTS
