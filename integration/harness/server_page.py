@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from .book import ROWS, SETUPS, WORDS, Book
+from .drawing import drawing
 from .probes import NOT_APPLICABLE, UNTESTED, Probe
 from .results import NOTED
 from .summary import NOT_STARTED, differences, failing, linked, verdict
@@ -28,6 +29,7 @@ def server_page(book: Book, name: str) -> str:
         "## What you get",
         "\n".join(_verdicts(book, shown, setups)),
         *_explanations(book, shown),
+        *_drawings(book, shown),
         "## Every question",
         "Where the ways to run the server differ, a cell names those that its answer is for.",
         *_questions(book, shown, setups),
@@ -67,6 +69,23 @@ def _explanations(book: Book, targets: Iterable[Target]) -> Iterator[str]:
             told.setdefault(reason(book, target, probe), []).append(answer)
         lines = [f"| {'<br>'.join(found)} | {why} |" for why, found in told.items()]
         yield "\n".join(["| Question | Reason |", "|---|---|", *lines])
+
+
+def _drawings(book: Book, targets: Sequence[Target]) -> Iterator[str]:
+    """Yield a drawing of one startup and one stop for each setup of the first way to run it."""
+    drawn: dict[str, list[str]] = {}
+    for target in targets:
+        if target.title == targets[0].title and (text := drawing(book.results[target.id])):
+            drawn.setdefault(text, []).append(SETUPS[target.setup])
+    if drawn:
+        yield "## One startup and one stop"
+        yield (
+            f"One worker of `{targets[0].title}`, from its start to SIGTERM to the whole process "
+            "group,\nas systemd sends it."
+        )
+    for text, setups in drawn.items():
+        yield f"{', '.join(setups)}:"
+        yield f"```\n{text}\n```"
 
 
 def reason(book: Book, target: Target, probe: Probe) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.harness import book, pages, server_page, summary
+from integration.harness import book, drawing, pages, server_page, summary
 from integration.harness.checks import CHECKS
 from integration.harness.checks.closing import closes
 from integration.harness.checks.in_flight import finishes_request
@@ -353,3 +353,24 @@ def test_the_data_has_every_answer_of_every_target() -> None:
     for name, target in data["targets"].items():
         outcomes = {probe: everything.results[name].outcome(probe) for probe in data["questions"]}
         assert target["outcomes"] == outcomes
+
+
+def test_the_drawing_of_a_launch_shows_resources_that_are_left_open() -> None:
+    """One column for each resource, and a line for each event."""
+    events = "2 x base opening, base open, pool open, asgi_startup sent, pool closed; base open"
+    result = Result(
+        title="", setup="", python="", versions={}, endings={"term-group": {"0"}},
+        events={"term-group": {events}},
+    )  # fmt: skip
+    assert drawing.drawing(result).splitlines() == [
+        "┬    base open",
+        "│ ┬  pool open",
+        "│ │  asgi_startup sent",
+        "│ ┴  pool closed",
+        "│    base left open",
+        "(other workers, or other launches, were different)",
+        "exit code 0",
+    ]
+    result.events["term-group"] = {"atexit run"}
+    assert drawing.drawing(result).splitlines() == ["nothing is opened", "exit code 0"]
+    assert not drawing.drawing(Result(title="", setup="", python="", versions={}))
