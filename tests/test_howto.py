@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"deployment": "deployment", "mcp": "mcp", "tasks": "tasks", "wsgi": "wsgi"}
+PAGES = {name: name for name in ("deployment", "fastapi", "mcp", "tasks", "wsgi")}
 """The pages, each with its project in `examples`."""
 SHOWN = re.compile(r"<!-- (examples/\S+) -->\n```\w*\n(.*?)```", re.DOTALL)
 
