@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connection, connections
 from typing_extensions import Self
 
@@ -422,13 +422,17 @@ async def test_one_that_is_abandoned_as_it_opens_is_closed_by_its_task() -> None
 async def test_cancelled_twice_it_still_waits_for_its_thread() -> None:
     """Only who abandons it can make it leave."""
     release = threading.Event()
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     @contextmanager
     def slow() -> Iterator[str]:
+        loop.call_soon_threadsafe(begun.set)
         release.wait(DEADLINE)
         yield "value"
 
     entering = asyncio.ensure_future(InThread(slow, "slow").__aenter__())
+    await begun.wait()
     for _ in range(3):
         await asyncio.sleep(0.01)
         entering.cancel()
@@ -436,3 +440,32 @@ async def test_cancelled_twice_it_still_waits_for_its_thread() -> None:
     assert not entering.done()
     release.set()
     assert await entering == "value"
+
+
+def test_cancelled_before_its_thread_begins_it_does_not_open() -> None:
+    """Here its thread is that of the caller, which is busy with another call."""
+    gate = threading.Event()
+    made: list[Model] = []
+
+    def make() -> Model:
+        made.append(Model())
+        return made[0]
+
+    async def main() -> None:
+        busy = asyncio.Event()
+        tell = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, busy.set)
+        blocking = asyncio.ensure_future(sync_to_async(lambda: (tell(), gate.wait(DEADLINE)))())
+        await busy.wait()
+        manager = InThread(make, "late")
+        entering = asyncio.ensure_future(manager.__aenter__())
+        await asyncio.sleep(0)
+        entering.cancel()
+        while not manager._is_cancelled:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        await blocking
+
+    async_to_sync(main)()
+    assert made == []

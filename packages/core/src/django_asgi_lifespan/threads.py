@@ -53,8 +53,8 @@ class InThread:
     """An async context manager that enters and exits a synchronous one in the thread of this code.
 
     Both run in one copy of the context in which it is entered. Cancellations do not reach a
-    thread, and are swallowed. Once it is abandoned, it waits no more, and the thread exits the
-    manager by itself.
+    thread that has begun, and are swallowed. Once it is abandoned, it waits no more, and the thread
+    exits the manager by itself.
 
     Args:
         make: returns the synchronous context manager. It is called in the thread.
@@ -67,6 +67,7 @@ class InThread:
         self._make = make
         self._name = name
         self._lock = threading.Lock()
+        self._is_cancelled = False
         self._entered = False
         self._leaving = False
         self._abandoned = False
@@ -102,6 +103,8 @@ class InThread:
             self._given_up.set_result(None)
 
     def _enter(self) -> Any:
+        if self._is_cancelled:  # before the thread came to it: nothing opens after the stop
+            raise asyncio.CancelledError
         self._manager = self._make()
         value = self._manager.__enter__()
         with self._lock:
@@ -119,6 +122,7 @@ class InThread:
         try:
             return await call(functools.partial(self._context.run, function))
         except asyncio.CancelledError:
+            self._is_cancelled = True
             uncancel()
             ended = await _wait_for_outcome(call, self._given_up)
             return ended.result()
