@@ -33,6 +33,9 @@ DJANGOS = {
     "6.1": ("3.12", "3.15"),
 }
 
+FREE_THREADED = {"PYTHON_THREAD_INHERIT_CONTEXT": "1", "PYTHON_CONTEXT_AWARE_WARNINGS": "1"}
+"""The defaults of free-threaded builds, under which one pair runs: threads inherit the context."""
+
 
 class Pair(NamedTuple):
     """A Python, where it is, and a series of Django."""
@@ -40,6 +43,13 @@ class Pair(NamedTuple):
     python: str
     interpreter: str
     django: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of its tests."""
+        name = f"python{self.python}-django{self.django}"
+        defaults = FREE_THREADED if name == "python3.14-django6.1" else {}
+        return {"COVERAGE_FILE": f".coverage.{name}", **defaults}
 
     def __str__(self) -> str:
         return f"Python {self.python}, Django {self.django}"
@@ -115,7 +125,7 @@ def test(pair: Pair, measured: bool) -> bool:  # noqa: FBT001 - mapped over both
             *(python, "-m", "coverage", "run", "-m", "pytest", "packages/core/tests"),
             *("-m", "not process or measured" if measured else "not process"),
             *("--hypothesis-profile=small", "-p", "no:cacheprovider"),
-            environment={"COVERAGE_FILE": f".coverage.python{pair.python}-django{pair.django}"},
+            environment=pair.environment,
         )
     except subprocess.CalledProcessError as error:
         print(f"{error.output}\n{pair}: failed with exit code {error.returncode}", flush=True)

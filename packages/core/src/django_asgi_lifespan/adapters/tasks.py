@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -54,7 +54,7 @@ def calls(module: str, *functions: str) -> list[Call]:
     ]
 
 
-def variables_on_stack(function: Callable[..., Any] | str) -> dict[str, Any] | None:
+def variables_on_stack(function: Callable[..., Any] | str) -> Mapping[str, Any] | None:
     """Return the local variables of the innermost call of *function* that this thread is in.
 
     Args:
