@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import pins
+from tools import pins, upgrade
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
@@ -44,6 +44,26 @@ def run(*command: str) -> str:
 def test_pins_are_what_uv_resolves() -> None:
     """Every resolved package is pinned with its version and markers, and nothing else is."""
     pins.check()
+
+
+def test_an_upgrade_names_the_packages_that_have_other_versions() -> None:
+    """A package may have a version for each Python, and may be new or gone."""
+    before = ["a==1 ; python_version < '3.11'", "a==2 ; python_version >= '3.11'", "b==1", "c==1"]
+    after = ["a==1 ; python_version < '3.11'", "a==3 ; python_version >= '3.11'", "b==1", "d==4"]
+    assert upgrade.changes(before, after) == {
+        "a": ("1 and 2", "1 and 3"),
+        "c": ("1", "none"),
+        "d": ("none", "4"),
+    }
+
+
+def test_an_upgrade_runs_each_recipe_that_depends_on_it_once() -> None:
+    """That of the first pattern that fits a name."""
+    assert upgrade.recipes(["django", "asgiref", "granian", "types-psutil"]) == [
+        ("test-versions",),
+        ("test", "packages/granian"),
+        ("types",),
+    ]
 
 
 def test_recipes_explain_themselves() -> None:

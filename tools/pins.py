@@ -75,13 +75,22 @@ def check() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     modes = parser.add_mutually_exclusive_group()
-    modes.add_argument("--upgrade", action="store_true", help="take the newest versions")
+    modes.add_argument(
+        "--upgrade",
+        action="store_true",
+        help="take the newest versions, and run what depends on those that changed",
+    )
     modes.add_argument("--check", action="store_true", help="change nothing, fail on a difference")
     options = parser.parse_args()
     if options.check:
         check()
-    else:
-        update(upgrade=options.upgrade)
+        return
+    before = read_pins()
+    update(upgrade=options.upgrade)
+    if options.upgrade:
+        from tools import upgrade
+
+        upgrade.check(before)
 
 
 if __name__ == "__main__":
