@@ -89,6 +89,11 @@ matrix-smoke:
 matrix-versions *options:
     python -m integration.harness versions "$@"
 
+# Play random stories of OS signals and clients (a target, --seed N, --minutes N; --help)
+[group('matrix')]
+chaos *options:
+    python -m integration.chaos "$@"
+
 # Fail if a result, an answer, a note or a page is missing, or differs from what is committed
 [group('matrix')]
 matrix-check:
@@ -126,7 +131,7 @@ format:
 index-page:
     python -m tools.index_page
 
-# Pin what uv resolves (--upgrade: to the newest versions, --check: change nothing, compare)
+# Pin what uv resolves (--upgrade: the newest, and test what that changes; --check: only compare)
 [group('change')]
 pins *options:
     python -m tools.pins "$@"

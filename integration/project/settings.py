@@ -7,7 +7,7 @@ import os
 
 SECRET_KEY = "for the integration matrix alone"
 ALLOWED_HOSTS = ["*"]
-ROOT_URLCONF = "urls"
+ROOT_URLCONF = os.environ.get("ROOT_URLCONF", "urls")
 ASGI_APPLICATION = os.environ.get("APPLICATION", "asgi.application")
 WSGI_APPLICATION = "wsgi.application"
 INSTALLED_APPS = [*json.loads(os.environ.get("FIRST_APPS", "[]")), "shop"]

@@ -1,0 +1,1 @@
+"""The Django app of random stories: resources, receivers and views as ``CHAOS`` describes them."""
