@@ -582,6 +582,40 @@ def test_an_asgi_client_is_in_the_transaction() -> None:
     assert notes() == []
 
 
+@pytest.mark.parametrize("resources", [True, False])
+def test_communicators_are_in_the_transaction(resources: bool) -> None:
+    """Those of Channels call the application in an empty context."""
+    channels = pytest.importorskip("channels.testing")
+    db = pytest.importorskip("channels.db")
+    if resources:
+        declare()
+
+    async def socket(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await db.database_sync_to_async(note)("socket")
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": str(len(await anotes()))})
+
+    class Pages(LifespanTestCase):
+        async def test(self) -> None:
+            await anote("test")
+            for page in ("/async", "/sync"):
+                call = channels.HttpCommunicator(get_asgi_application(), "GET", page)
+                answer = await call.get_response(timeout=60)
+                await call.send_input({"type": "http.disconnect"})
+                await call.wait(timeout=60)
+                rows = json.loads(answer["body"])["rows"]
+            before = [*(OPENED if resources else ()), "test", "async page", "sync page"]
+            assert rows == before
+            client = channels.WebsocketCommunicator(socket, "/")
+            assert (await client.connect(timeout=60))[0]
+            assert await client.receive_from(timeout=60) == str(len(before) + 1)
+            assert await anotes() == [*before, "socket"]
+
+    succeed(Pages)
+    assert notes() == []
+
+
 def live_page(request: HttpRequest) -> JsonResponse:
     """Answer from a thread of the live server."""
     return JsonResponse({"state": sorted(get_state())})

@@ -44,6 +44,12 @@ NO_MESSAGES = {
     "the scope of the fixture 'lifespan': …": "the help of pytest",
     "lifespan(overrides={}, only=None): the stand-ins for resources, and the resources that "
     "start, in the fixture 'lifespan' of django-asgi-lifespan.": "the help of pytest",
+    "fail a test with a lifespan that leaves a task, a thread, an open connection or an open "
+    "resource behind": "the help of pytest",
+    "a connection to {}": "a part of a message",
+    "a socket at {}": "a part of a message",
+    "a connection to the database …, which the thread … opened": "a part of a message",
+    "a lifespan, whose open resources are …": "a part of a message",
     "the lifespan scope is answered like a request": "nobody sees it",
 }
 """The texts of the source that are no messages, each with the reason."""

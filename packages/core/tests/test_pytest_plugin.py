@@ -221,20 +221,84 @@ def test_one_lifespan_may_last_for_a_module(tmp_path: Path) -> None:
     assert lines[-1].startswith("2 passed"), "\n".join(lines)
 
 
-def test_an_asynchronous_test_cannot_share_a_lifespan(tmp_path: Path) -> None:
-    """The error names the option."""
+WIDE = """
+    import pytest
+    from notes.lifespan import word
+
+    pytestmark = [
+        pytest.mark.lifespan(only=[word], overrides={word: "fake"}),
+        pytest.mark.django_db,
+        pytest.mark.PLUGIN,
+    ]
+    seen = []
+
+    @pytest.fixture(scope="module")
+    def anyio_backend():
+        return "asyncio"
+
+    async def check(lifespan, client):
+        from notes.models import Note
+        assert word.get() == "fake"
+        await Note.objects.acreate(text="test")
+        assert (await client.get("/sync")).json()["notes"] == ["sync page", "test"]
+        seen.append(lifespan)
+
+    async def test_a(lifespan, async_client):
+        await check(lifespan, async_client)
+
+    async def test_b(lifespan, async_client):
+        await check(lifespan, async_client)
+        assert seen == [lifespan, lifespan]
+"""
+
+
+@pytest.mark.parametrize(
+    "plugin", ["asyncio(loop_scope='module')", "asyncio(loop_scope='session')", "anyio"]
+)
+def test_asynchronous_tests_may_share_a_lifespan(tmp_path: Path, plugin: str) -> None:
+    """Where their event loop is as wide. Each test has its own transaction."""
+    lines = run(tmp_path, WIDE.replace("PLUGIN", plugin), "-olifespan_scope=module")
+    assert lines[-1].startswith("2 passed"), "\n".join(lines)
+
+
+def test_a_lifespan_is_not_wider_than_the_event_loop(tmp_path: Path) -> None:
+    """The error names the option. So does that of a test that needs another event loop."""
     test = """
         import pytest
+        from notes.lifespan import word
+
+        pytestmark = pytest.mark.lifespan(only=[word], overrides={word: "fake"})
+
+        def test_sync(lifespan):
+            pass
 
         @pytest.mark.asyncio
-        async def test_a(lifespan):
+        async def test_narrow(lifespan):
+            raise AssertionError
+
+        @pytest.mark.asyncio(loop_scope="module")
+        async def test_other(lifespan):
             raise AssertionError
     """
-    lines = run(tmp_path, test, "-o", "lifespan_scope=session")
+    lines = run(tmp_path, test, "-o", "lifespan_scope=module")
     assert (
-        "lifespan_scope is 'session', and an asynchronous test has a lifespan of its own, in its "
-        "own event loop. Set lifespan_scope = function, or write this test without async."
+        "lifespan_scope is 'module', and the event loop of this test has the scope 'function'. "
+        "Set lifespan_scope = function, or give the test a wider loop: "
+        "@pytest.mark.asyncio(loop_scope='module')."
+    ) in lines, "\n".join(lines)
+    assert (
+        "lifespan_scope is 'module', and the lifespan runs already, for tests in another event "
+        "loop than that of this test. Set lifespan_scope = function, or keep such tests, and sync "
+        "and async ones, apart."
     ) in lines
+    assert "1 passed" in lines[-1]
+    assert "2 errors" in lines[-1]
+
+
+def test_a_lifespan_is_not_wider_than_the_backend_of_anyio(tmp_path: Path) -> None:
+    """The error of pytest names the fixture."""
+    lines = run(tmp_path, WIDE.replace("PLUGIN", "anyio"), "-olifespan_scope=session")
+    assert "the module scoped fixture anyio_backend with a session scoped" in "\n".join(lines)
 
 
 def test_an_unknown_scope_is_refused(tmp_path: Path) -> None:
@@ -324,3 +388,36 @@ def test_a_project_needs_no_other_plugin(tmp_path: Path) -> None:
     """
     lines = run(tmp_path, test, "-Wignore", plugins=())
     assert lines[-1].startswith("1 passed"), "\n".join(lines)
+
+
+def test_strict(tmp_path: Path) -> None:
+    """Fixtures and test cases say which things a test left behind."""
+    test = """
+        import asyncio
+        import pytest
+        from django_asgi_lifespan.testing import LifespanTestCase
+        from notes.lifespan import word
+
+        pytestmark = pytest.mark.lifespan(only=[word], overrides={word: "fake"})
+        kept = []
+
+        async def leave():
+            kept.append(asyncio.create_task(asyncio.Event().wait(), name="work"))
+
+        def test_a(lifespan):
+            lifespan.run(leave())
+
+        @pytest.mark.asyncio
+        async def test_b(lifespan):
+            await leave()
+
+        class TestC(LifespanTestCase):
+            lifespan_only = ()
+
+            def test_c(self):
+                self.lifespan.run(leave())
+    """
+    lines = run(tmp_path, test, "--lifespan-strict")
+    message = "E   AssertionError: The test left behind: the task 'work' of Event.wait(). "
+    assert len([line for line in lines if line.startswith(message)]) == 3, "\n".join(lines)
+    assert run(tmp_path, test)[-1].startswith("3 passed")

@@ -21,8 +21,20 @@ SCOPES = ("function", "class", "module", "package", "session")
 DATABASE = ("db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback")
 """The fixtures of pytest-django that begin the transaction, or give access to the database."""
 
+WANTED: pytest.StashKey[str] = pytest.StashKey()
+"""The fixture that runs the lifespan in the event loop of the current test, or nothing."""
+
+RUNNER: pytest.StashKey[str] = pytest.StashKey()
+"""The same of the lifespan that runs."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("django-asgi-lifespan").addoption(
+        "--lifespan-strict",
+        action="store_true",
+        help="fail a test with a lifespan that leaves a task, a thread, an open connection or an "
+        "open resource behind",
+    )
     parser.addini(
         "lifespan_scope",
         f"the scope of the fixture 'lifespan': {', '.join(SCOPES)}",
@@ -42,18 +54,33 @@ def pytest_configure(config: pytest.Config) -> None:
             f"lifespan_scope is {scope!r}, and must be one of: {', '.join(SCOPES)}."
         )
     if config.pluginmanager.has_plugin("asyncio"):
-        config.pluginmanager.register(_asyncio_fixtures(), "django_asgi_lifespan_asyncio")
+        config.pluginmanager.register(_asyncio_fixtures(scope), "django_asgi_lifespan_asyncio")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    scope = item.config.getini("lifespan_scope")
-    if "lifespan" in getattr(item, "fixturenames", ()) and scope != "function" and _runner(item):
+    case: Any = getattr(item, "cls", None)
+    if hasattr(case, "lifespan_strict") and item.config.getoption("lifespan_strict"):
+        case.lifespan_strict = True
+    if "lifespan" not in getattr(item, "fixturenames", ()):
+        return
+    scope, runner = item.config.getini("lifespan_scope"), _runner(item)
+    width = runner.removeprefix("_lifespan_in_asyncio_")
+    if width in SCOPES and SCOPES.index(width) < SCOPES.index(scope):
         pytest.fail(
-            f"lifespan_scope is {scope!r}, and an asynchronous test has a lifespan of its own, in "
-            f"its own event loop. Set lifespan_scope = function, or write this test without async.",
+            f"lifespan_scope is {scope!r}, and the event loop of this test has the scope "
+            f"{width!r}. Set lifespan_scope = {width}, or give the test a wider loop: "
+            f"@pytest.mark.asyncio(loop_scope={scope!r}).",
             pytrace=False,
         )
+    if item.session.stash.get(RUNNER, runner) != runner:
+        pytest.fail(
+            f"lifespan_scope is {scope!r}, and the lifespan runs already, for tests in another "
+            f"event loop than that of this test. Set lifespan_scope = function, or keep such "
+            f"tests, and sync and async ones, apart.",
+            pytrace=False,
+        )
+    item.session.stash[WANTED] = runner
 
 
 def _scope(fixture_name: str, config: pytest.Config) -> Any:
@@ -73,9 +100,8 @@ def lifespan(request: pytest.FixtureRequest) -> Generator[LifespanUnderTest]:
     from django_asgi_lifespan.testing import run_lifespan_around_test
 
     middleware = "django_asgi_lifespan.middleware.LifespanStateMiddleware"
-    runner = None
+    runner = request.session.stash[WANTED]
     if request.scope == "function":
-        runner = _runner(request.node)
         for name in DATABASE:
             if name in request.fixturenames:
                 request.getfixturevalue(name)
@@ -83,12 +109,15 @@ def lifespan(request: pytest.FixtureRequest) -> Generator[LifespanUnderTest]:
         if middleware not in settings.MIDDLEWARE:  # Django's clients know no request.state
             stack.enter_context(override_settings(MIDDLEWARE=[middleware, *settings.MIDDLEWARE]))
         if runner:
-            yield request.getfixturevalue(runner)
+            running = request.getfixturevalue(runner)
         else:
-            yield stack.enter_context(run_lifespan_around_test(**_options(request)))
+            running = stack.enter_context(run_lifespan_around_test(**_options(request)))
+        request.session.stash[RUNNER] = runner
+        stack.callback(request.session.stash.__delitem__, RUNNER)
+        yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope=_scope)
 def _lifespan_thread() -> Generator[ThreadPoolExecutor]:
     from django_asgi_lifespan.testing.in_loop import helper_thread
 
@@ -105,42 +134,47 @@ async def _run_in_loop(
         yield running
 
 
-_lifespan_in_anyio = pytest.fixture(name="_lifespan_in_anyio")(_run_in_loop)
+_lifespan_in_anyio = pytest.fixture(name="_lifespan_in_anyio", scope=_scope)(_run_in_loop)
 
 
-def _asyncio_fixtures() -> ModuleType:
+def _asyncio_fixtures(scope: Any) -> ModuleType:
     """Return a plugin with a fixture for each event loop that pytest-asyncio may run a test in."""
     import pytest_asyncio
 
-    def fixture(scope: Any) -> Any:
+    def fixture(width: Any) -> Any:
         async def run_in_loop(
             request: pytest.FixtureRequest, _lifespan_thread: ThreadPoolExecutor
         ) -> AsyncGenerator[LifespanUnderTest]:
             async for each in _run_in_loop(request, _lifespan_thread):
                 yield each
 
-        name = f"_lifespan_in_asyncio_{scope}"
-        return pytest_asyncio.fixture(loop_scope=scope, name=name)(run_in_loop)
+        name = f"_lifespan_in_asyncio_{width}"
+        return pytest_asyncio.fixture(loop_scope=width, scope=scope, name=name)(run_in_loop)
 
     module = ModuleType("django_asgi_lifespan_asyncio")  # pytest looks for fixtures in modules
-    for scope in SCOPES:
-        setattr(module, scope, fixture(scope))
+    for width in SCOPES[SCOPES.index(scope) :]:
+        setattr(module, width, fixture(width))
     return module
 
 
-def _runner(item: pytest.Item) -> str | None:
-    """Return the name of the fixture for the plugin that runs this test, if it is asynchronous."""
+def _runner(item: pytest.Item) -> str:
+    """Return the name of the fixture for the plugin that runs this test, or "" in a sync test."""
     if "anyio_backend" in cast("pytest.Function", item).fixturenames:
         return "_lifespan_in_anyio"
     marker = item.get_closest_marker("asyncio")
     if marker is None:
-        return None
+        return ""
     default = item.config.getini("asyncio_default_test_loop_scope")
     scope = marker.kwargs.get("loop_scope") or marker.kwargs.get("scope") or default
     return f"_lifespan_in_asyncio_{scope}"
 
 
 def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {**marker_options(request), "strict": request.config.getoption("lifespan_strict")}
+
+
+def marker_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return the arguments of the marker."""
     marker = request.node.get_closest_marker("lifespan")
     if marker is None:
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from django_asgi_lifespan import pytest_plugin
 from django_asgi_lifespan.testing.caller_thread import CallerThread
+from django_asgi_lifespan.testing.leftovers import Leftovers
 from messages.table import says
 
 
@@ -45,17 +47,55 @@ def _an_unknown_scope() -> None:
     pytest_plugin.pytest_configure(config)
 
 
-@says(
-    "test",
-    "lifespan_scope is 'wide', and an asynchronous test has a lifespan of its own, in its own "
-    "event loop. Set lifespan_scope = function, or write this test without async.",
-    "Set lifespan_scope = function",
-)
-def _an_asynchronous_test_in_a_wide_scope() -> str:
-    item: Any = SimpleNamespace(fixturenames=["lifespan", "anyio_backend"], config=_Config())
+def _refused(**stash: str) -> str:
+    item: Any = SimpleNamespace(
+        fixturenames=["lifespan"],
+        config=SimpleNamespace(getini=lambda _: "module"),
+        session=SimpleNamespace(stash={getattr(pytest_plugin, key): stash[key] for key in stash}),
+        get_closest_marker=lambda _: SimpleNamespace(kwargs={"loop_scope": loop_scope}),
+    )
+    loop_scope = "module" if stash else "class"
     with pytest.raises(pytest.fail.Exception) as failure:
         pytest_plugin.pytest_runtest_setup(item)
     return str(failure.value)
+
+
+@says(
+    "test",
+    "lifespan_scope is 'module', and the event loop of this test has the scope 'class'. Set "
+    "lifespan_scope = class, or give the test a wider loop: "
+    "@pytest.mark.asyncio(loop_scope='module').",
+    "@pytest.mark.asyncio(loop_scope='module')",
+)
+def _an_asynchronous_test_in_a_narrow_loop() -> str:
+    return _refused()
+
+
+@says(
+    "test",
+    "lifespan_scope is 'module', and the lifespan runs already, for tests in another event loop "
+    "than that of this test. Set lifespan_scope = function, or keep such tests, and sync and async "
+    "ones, apart.",
+    "Set lifespan_scope = function",
+)
+def _a_test_in_another_event_loop() -> str:
+    return _refused(RUNNER="")
+
+
+@says(
+    "test",
+    "The test left behind: the task 'work' of sleep(). End or close each in the resource, or the "
+    "test, that began it. (Strict, as --lifespan-strict says.)",
+    "End or close each in the resource, or the test, that began it.",
+)
+async def _a_strict_test_that_leaves_a_task() -> None:
+    task = asyncio.create_task(asyncio.sleep(60), name="work")
+    try:
+        leftovers = Leftovers()
+        with leftovers:
+            await leftovers.note_tasks([task])
+    finally:
+        task.cancel()
 
 
 @says(
@@ -68,5 +108,5 @@ def _a_wrong_marker() -> str:
     node = SimpleNamespace(get_closest_marker=lambda _: pytest.mark.lifespan("pool").mark)
     request: Any = SimpleNamespace(node=node)
     with pytest.raises(pytest.fail.Exception) as failure:
-        pytest_plugin._options(request)
+        pytest_plugin.marker_options(request)
     return str(failure.value)

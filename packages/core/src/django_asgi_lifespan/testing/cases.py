@@ -35,6 +35,8 @@ class LifespanTestMixin(_Case):
             in place of the resource.
         lifespan_only: the resources, or names of resources, that start with those that they
             require. Without it, everything starts.
+        lifespan_strict: whether a test fails that leaves a task, a thread, an open connection or a
+            lifespan behind. Under pytest, ``--lifespan-strict`` says so for all.
         lifespan_scope: ``"test"``, or ``"class"`` for one lifespan around all the tests of a class.
     """
 
@@ -43,6 +45,7 @@ class LifespanTestMixin(_Case):
     lifespan_overrides: ClassVar[Mapping[Resource[Any], object]] = {}
     lifespan_only: ClassVar[Iterable[Resource[Any] | str] | None] = None
     lifespan_scope: ClassVar[Literal["test", "class"]] = "test"
+    lifespan_strict: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -99,7 +102,9 @@ class LifespanTestMixin(_Case):
 
     @classmethod
     def _run_lifespan(cls) -> contextlib.AbstractContextManager[LifespanUnderTest]:
-        return run_lifespan_around_test(overrides=cls.lifespan_overrides, only=cls.lifespan_only)
+        return run_lifespan_around_test(
+            overrides=cls.lifespan_overrides, only=cls.lifespan_only, strict=cls.lifespan_strict
+        )
 
 
 class LifespanTestCase(LifespanTestMixin, TestCase):

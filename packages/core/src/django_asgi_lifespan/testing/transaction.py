@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+import functools
+from collections.abc import Callable, Generator
 from typing import Any
 
 from django.db import connections
@@ -13,20 +14,25 @@ __all__ = ("keep_transaction",)
 
 @contextlib.contextmanager
 def keep_transaction() -> Generator[list[Any]]:
-    """Yield the connections of this thread, and keep those open that are in a transaction.
+    """Yield the connections of this thread, and keep them open while they are in a transaction.
 
     Django closes old connections around a request. It knows that of its test clients, but not
     that of an ASGI client, such as those of Channels.
     """
-    initialized: list[Any] = [*connections.all(initialized_only=True)]
-    kept = [each for each in initialized if each.in_atomic_block]
+    found: list[Any] = [*connections.all()]
+    kept = [each for each in found if "close_if_unusable_or_obsolete" not in vars(each)]
     for connection in kept:
-        connection.close_if_unusable_or_obsolete = _stay_open
+        close = connection.close_if_unusable_or_obsolete
+        connection.close_if_unusable_or_obsolete = functools.partial(
+            _close_outside_of_transaction, connection, close
+        )
     try:
-        yield initialized
+        yield found
     finally:
         for connection in kept:
             del connection.close_if_unusable_or_obsolete
 
 
-def _stay_open() -> None: ...
+def _close_outside_of_transaction(connection: Any, close: Callable[[], object]) -> None:
+    if not connection.in_atomic_block:
+        close()

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from asgiref.sync import AsyncToSync, SyncToAsync, async_to_sync
+from asgiref.sync import SyncToAsync, async_to_sync
 from django.core.signals import request_started
 
 from django_asgi_lifespan.declaration import Resource
@@ -21,6 +21,7 @@ from django_asgi_lifespan.errors import StartupFailedError
 from django_asgi_lifespan.lifespan_thread import LifespanThread, RunningLifespan
 
 from .caller_thread import CallerThread
+from .tasks import run_sync_code_in
 from .transaction import keep_transaction
 
 __all__ = ("LifespanUnderTest", "run_lifespan_around_test")
@@ -30,6 +31,8 @@ T = TypeVar("T")
 _BENEATH = ("asgiref.", "asyncio.", "concurrent.", "contextlib", "django_asgi_lifespan.")
 
 if TYPE_CHECKING:
+    from .leftovers import Leftovers
+
     _Loop = asyncio.SelectorEventLoop
 else:
     _Loop = getattr(asyncio, "ProactorEventLoop", asyncio.SelectorEventLoop)
@@ -73,27 +76,31 @@ class ThreadUnderTest(LifespanThread):
 
     running_class = LifespanUnderTest
 
-    def __init__(self, *, only: Iterable[object] | None) -> None:
+    def __init__(self, *, only: Iterable[object] | None, leftovers: Leftovers | None) -> None:
         super().__init__(only=only)
         self.caller = CallerThread()
+        self._leftovers = leftovers
 
     def _wait_for(self, future: Future[T]) -> T:
         return self.caller.wait_for(future)
 
     def _run(self) -> None:
         loop = LoopUnderTest(self.caller)
-        AsyncToSync.loop_thread_executors[loop] = cast("Any", self.caller)
-        try:
-            run_in(loop, self._live())
-        finally:
-            del AsyncToSync.loop_thread_executors[loop]
+        with run_sync_code_in(self.caller, loop):
+            run_in(loop, self._live(), self._leftovers)
 
 
-def run_in(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> None:
+def run_in(
+    loop: asyncio.AbstractEventLoop,
+    coroutine: Coroutine[Any, Any, None],
+    leftovers: Leftovers | None,
+) -> None:
     """Run *coroutine* in *loop* as ``asyncio.run()`` does, which takes no loop in Python 3.10."""
 
     async def end() -> None:
-        left = asyncio.all_tasks() - {asyncio.current_task()}
+        left = other_tasks()
+        if leftovers is not None:
+            await leftovers.note_tasks(left)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -107,11 +114,17 @@ def run_in(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]
         loop.close()
 
 
+def other_tasks() -> set[asyncio.Task[Any]]:
+    """Return the tasks of the running event loop besides the current one."""
+    return {each for each in asyncio.all_tasks() if each is not asyncio.current_task()}
+
+
 @contextlib.contextmanager
 def run_lifespan_around_test(
     *,
     overrides: Mapping[Resource[Any], object] | None = None,
     only: Iterable[Resource[Any] | str] | None = None,
+    strict: bool = False,
 ) -> Generator[LifespanUnderTest]:
     """Run the lifespan in a thread, and let asynchronous code that this thread calls run there.
 
@@ -119,10 +132,12 @@ def run_lifespan_around_test(
         overrides: the values that stand in for resources. A generator function is opened in place
             of the resource.
         only: the resources that start, as in ``run_lifespan()``.
+        strict: fail where a task, a thread, an open connection or a lifespan is left at the end.
 
     Raises:
         StartupFailedError: something failed to start. The failure of the resource is its cause.
         ShutdownFailedError: something failed to stop.
+        AssertionError: something is left.
     """
     __tracebackhide__ = True  # pytest leaves our frames out, too
     with ExitStack() as stack:
@@ -131,7 +146,8 @@ def run_lifespan_around_test(
         stack.callback(setattr, local, "main_event_loop", getattr(local, "main_event_loop", None))
         for resource, value in (overrides or {}).items():
             stack.enter_context(stand_in(resource, value))
-        thread = ThreadUnderTest(only=only)
+        leftovers = watch_leftovers(stack) if strict else None
+        thread = ThreadUnderTest(only=only, leftovers=leftovers)
         try:
             running = cast("LifespanUnderTest", stack.enter_context(thread))
         except StartupFailedError as failure:
@@ -149,6 +165,15 @@ def run_lifespan_around_test(
         request_started.connect(enter)
         stack.callback(request_started.disconnect, enter)
         yield running
+
+
+def watch_leftovers(stack: ExitStack) -> Leftovers:
+    """Let *stack* fail where something is left when it closes."""
+    from .leftovers import Leftovers
+
+    leftovers = Leftovers()
+    stack.enter_context(leftovers)
+    return leftovers
 
 
 def stand_in(resource: Resource[Any], value: Any) -> contextlib.AbstractContextManager[None]:
