@@ -43,6 +43,7 @@ COMMANDS = {
     "gunicorn, NativeLifespanWorker": (*GUNICORN, "-k", f"{OURS}gunicorn.NativeLifespanWorker"),
     "daphne": ("daphne", *DAPHNE),
     "daphne-lifespan": (f"{OURS}daphne", *DAPHNE),
+    "hypercorn-lifespan": (f"{OURS}hypercorn", "--bind", HOST + ":{port}", APPLICATION),
     "granian": ("granian", *GRANIAN),
     "granian-lifespan": (f"{OURS}granian", *GRANIAN),
 }

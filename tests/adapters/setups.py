@@ -27,6 +27,7 @@ class Setup:
         pauses: whether there is time between the two, for the test.
         may_fail_together: SIGTERM to all processes may end it with 1.
         interrupted: its exit code after a stop that interrupts the startup.
+        serves: its line of the log in each process that serves, where that matters.
         delays: what it needs so that a drain delay fits, or None where SIGTERM does not delay.
         blames_views: its log has a traceback for each view that is given up.
     """
@@ -44,6 +45,7 @@ class Setup:
     may_fail_together: bool = False
     interrupted: int = 0
     blames_views: bool = False
+    serves: str = ""
     delays: tuple[str, ...] | None = None
 
     def start(
@@ -56,6 +58,10 @@ class Setup:
         """Return when every process is ready, and a client can connect."""
         server.wait_for(event, times=self.processes)
         server.wait_until_serving()
+        if self.serves:
+            server.until(
+                lambda: server.output().count(self.serves) >= self.processes, "all to serve"
+            )
 
     def wait_until_stopping(self, server: Process) -> None:
         """Return when the server has begun to stop, although one request is in flight."""
@@ -102,6 +108,8 @@ SETUPS = {
         HYPERCORN,
         thread_left=1,
         hurries=False,
+        delays=(),
+        serves="hypercorn.error INFO: Running on ",
     ),
     "daphne, stock": Setup(servers.daphne(), 1, DAPHNE, thread_left=1, delays=()),
     "daphne": Setup(servers.daphne(f"{OURS}daphne"), 1, DAPHNE, thread_left=1, delays=()),

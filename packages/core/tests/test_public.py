@@ -55,6 +55,7 @@ OFFERED = {
         "POLL",
         "QUICK_LIMIT",
         "RELOAD_LIMIT",
+        "SAME_STOP",
         "SERVICE_RESTART",
         "SHUTDOWN_FAILURE",
         "STARTUP_FAILURE",

@@ -22,11 +22,12 @@ from django_asgi_lifespan.adapters import (
     Stop,
     calls,
     exit_despite_threads,
+    log,
     log_failure,
     stop_signals,
 )
 
-__all__ = ("SERVE", "Worker", "end_at_once")
+__all__ = ("SERVE", "Worker", "prepare")
 
 logger = logging.getLogger("hypercorn.error")  # the one that hypercorn's log configuration shows
 
@@ -39,6 +40,20 @@ RECEIVE = ("hypercorn.asyncio.lifespan", "Lifespan.asgi_receive")
 def end_at_once(number: int, frame: FrameType | None) -> None:
     """End a process that has nothing to close yet, so that hypercorn starts another one."""
     os._exit(0)
+
+
+_drain_delays: list[Any] = []
+"""A value that this worker shares with the twin's parent, which has to delay as well."""
+
+
+def prepare(drain_delay: Any) -> None:
+    """Prepare a worker of the twin, before it imports anything for its work.
+
+    Args:
+        drain_delay: a shared value, for the seconds of the settings when the worker is ready.
+    """
+    signal.signal(signal.SIGTERM, end_at_once)
+    _drain_delays.append(drain_delay)
 
 
 class Worker:
@@ -57,8 +72,20 @@ class Worker:
         self._context: Any = None  # hypercorn's, as soon as the application has started up
         deadlines = Deadlines(self._lifespan.config.graceful_timeout)
         self._stop = Stop(
-            self, deadlines, option="--graceful-timeout", logger=logger, lifespan=lifespan
+            self,
+            deadlines,
+            option="--graceful-timeout",
+            logger=logger,
+            lifespan=lifespan,
+            delays=bool(_drain_delays) and not self._lifespan.config.use_reloader,
         )
+        if lifespan.drain_delay and not _drain_delays:
+            log(
+                logger,
+                logging.WARNING,
+                "DRAIN_DELAY has no effect: hypercorn stops its workers at once. Run "
+                "hypercorn-lifespan, with one worker or more.",
+            )
         self._rest = ExitStack()
 
     def __enter__(self) -> None:
@@ -117,6 +144,8 @@ class Worker:
             for _, variables in [call for call in calls(*SERVE) if call.task is self._serving]:
                 self._context = variables.get("context")
                 variables.get("server_tasks", set()).add(self._idle)
+        for drain_delay in [] if self._lifespan.config.use_reloader else _drain_delays:
+            drain_delay.value = self._project.drain_delay
         await self._context.terminated.wait()
         self._stop.request()
         while tasks := [*(call.task for call in calls(*ACCEPT)), *self.requests()]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         POLL,
         QUICK_LIMIT,
         RELOAD_LIMIT,
+        SAME_STOP,
     )
     from .process import (
         SHUTDOWN_FAILURE,
@@ -68,6 +69,7 @@ else:
         "QUICK_LIMIT": ".limits",
         "RELOAD_LIMIT": ".limits",
         "Receive": "django_asgi_lifespan.protocol",
+        "SAME_STOP": ".limits",
         "SERVICE_RESTART": "django_asgi_lifespan.websockets",
         "SHUTDOWN_FAILURE": ".process",
         "STARTUP_FAILURE": ".process",
@@ -114,6 +116,7 @@ __all__ = (
     "POLL",
     "QUICK_LIMIT",
     "RELOAD_LIMIT",
+    "SAME_STOP",
     "SERVICE_RESTART",
     "SHUTDOWN_FAILURE",
     "STARTUP_FAILURE",
