@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,35 @@ def test_a_page_and_its_example_link_to_each_other(page: str, example: str) -> N
     """The page to the folder, and its README to the page."""
     assert f"](../examples/{example})" in (ROOT / f"docs/{page}.md").read_text()
     assert f"](../../docs/{page}.md)" in (ROOT / f"examples/{example}/README.md").read_text()
+
+
+MOVED = """
+import sys
+from pathlib import Path
+
+import django
+from django.conf import settings
+
+settings.configure(INSTALLED_APPS=["django_asgi_lifespan"])
+django.setup()
+
+from django_asgi_lifespan import run_lifespan_sync
+
+for block in Path(sys.argv[1]).read_text().split("```python\\n")[1:]:
+    exec(block.split("```")[0])
+with run_lifespan_sync() as running:
+    print(type(http_client.get()).__name__, *sorted(running.state))
+"""
+
+
+def test_the_page_about_moving_declares_two_resources() -> None:
+    """One in the place of a global, one that FastAPI had."""
+    done = subprocess.run(
+        [sys.executable, "-c", MOVED, str(ROOT / "docs/moving.md")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "AsyncClient http_client weather_client\n"

@@ -22,7 +22,7 @@ PAGES += [
     f"docs/{page}.md"
     for page in ("guide", "adapters", "operations", "database", "deployment", "mcp")
 ]
-PAGES += [f"docs/{page}.md" for page in ("fastapi", "tasks", "wsgi")]
+PAGES += [f"docs/{page}.md" for page in ("fastapi", "moving", "tasks", "wsgi")]
 PAGES += [
     f"packages/{server}/README.md" for server in ("daphne", "granian", "hypercorn", "uvicorn")
 ]
