@@ -17,6 +17,7 @@ from django_asgi_lifespan import (
     StartupFailedError,
     asgi_startup,
     get_state,
+    places,
     resource,
 )
 from django_asgi_lifespan.driver import LifespanDriver
@@ -109,16 +110,19 @@ async def test_after_a_failed_start_it_says_what_failed() -> None:
     )
 
 
-async def test_after_the_end_it_says_so() -> None:
-    """Use after close is told from use before open."""
+async def test_after_the_end_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use after close is told from use before open. A test may never have had a lifespan."""
     a = declare("a")
     async with driver():
         pass
-    assert refusal(a.get) == (
+    message = (
         "a is not available: the lifespan has ended, and everything that it had opened is closed. "
         "A task or thread that uses it must end before: start it in a resource, and end it after "
         "the yield."
     )
+    assert refusal(a.get) == f"{message} {places.REMEDIES['test']}"
+    monkeypatch.setattr(places, "place_of", lambda *_: "unknown")
+    assert refusal(a.get) == message
 
 
 async def test_while_starting_it_says_what_to_declare() -> None:

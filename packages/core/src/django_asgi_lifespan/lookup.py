@@ -158,4 +158,9 @@ def _absence(candidates: Sequence[Lifespan], loop: asyncio.AbstractEventLoop | N
         from .causes import why_no_lifespan
 
         return REASONS["never begun"].format(cause=why_no_lifespan())
-    return REASONS[lifespans.absence].format(failure=f"{lifespans.failure.removesuffix('.')}.")
+    reason = REASONS[lifespans.absence].format(failure=f"{lifespans.failure.removesuffix('.')}.")
+    if lifespans.absence == "ended":
+        from .places import remedy_in_test
+
+        reason += remedy_in_test()  # it may have been that of an earlier test
+    return reason

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-__all__ = ("REMEDIES", "place_of", "remedy")
+__all__ = ("REMEDIES", "place_of", "remedy", "remedy_in_test")
 
 REMEDIES = {
     "test": (
@@ -62,6 +62,12 @@ def remedy() -> str:
     """Return the way to a lifespan in this program, or an empty string where it may be a server."""
     place = place_of(sys.argv, sys.modules, is_interactive=hasattr(sys, "ps1"))
     return REMEDIES.get(place, "")
+
+
+def remedy_in_test() -> str:
+    """Return the way to a lifespan after a space, or an empty string where this is no test."""
+    is_test = place_of(sys.argv, sys.modules) == "test"
+    return f" {REMEDIES['test']}" if is_test else ""
 
 
 def place_of(

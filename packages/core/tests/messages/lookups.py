@@ -278,10 +278,10 @@ async def quiet(awaitable: Any) -> None:
 
 
 @says(
-    "script",
+    "test",
     "pool is not available: the lifespan has ended, and everything that it had opened is closed. A "
     "task or thread that uses it must end before: start it in a resource, and end it after the "
-    "yield.",
+    f"yield. {places.REMEDIES['test']}",
     "start it in a resource, and end it after the yield",
 )
 async def _a_lifespan_that_has_ended() -> None:
