@@ -22,6 +22,15 @@ class Answer(NamedTuple):
     content: Any
 
 
+def fate(answer: Answer) -> str:
+    """Return a word for an answer: its status, or ``refused``, ``waits`` or ``cut off``."""
+    if answer.status is not None:
+        return str(answer.status)
+    error = str(answer.content).partition("(")[0]
+    words = {"ConnectionRefusedError": "refused", "FileNotFoundError": "refused"}
+    return "waits" if error == "TimeoutError" else words.get(error, "cut off")
+
+
 class Request:
     """A request that was sent, and its answer when it is asked for.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 
-from .client import Answer, Request
+from .client import Answer, Request, fate
 from .launch import START_DEADLINE, STOP_DEADLINE, Launch, LaunchError
 from .observation import ClientView
 
@@ -52,12 +53,12 @@ def _send(launch: Launch, signals: Signals) -> None:
         launch.signal(number, whom)
 
 
-def _settle(launch: Launch) -> None:
-    """Return when the server has shown that it stops, or has had the time to show it."""
+def _settle(launch: Launch, processes: int = 1) -> None:
+    """Return when so many workers have shown that they stop, or have had the time to show it."""
     launch.waits(
         lambda: (
             launch.code is not None
-            or launch.journal.find("asgi_stopping sent")
+            or launch.journal.count("asgi_stopping sent") >= processes
             or not launch.address.accepts()
         ),
         within=SETTLED,
@@ -73,6 +74,28 @@ def _ask(connection: Request, path: str) -> Answer:
     """Return the answer to another request on the same connection."""
     connection.send(path)
     return connection.answer()
+
+
+def _fate(launch: Launch, path: str) -> str:
+    """Return the fate of a new client."""
+    request = launch.send(path)
+    try:
+        return fate(request.answer(within=1.0))
+    finally:
+        request.close()
+
+
+def _ask_probes(launch: Launch) -> dict[str, str]:
+    """Return the fate of a new client of each probe."""
+    requests = {name: launch.send(f"/{name}") for name in ("livez", "readyz", "startupz")}
+    deadline = time.monotonic() + 1.0
+    fates = {
+        name: fate(request.answer(within=max(0.05, deadline - time.monotonic())))
+        for name, request in requests.items()
+    }
+    for request in requests.values():
+        request.close()
+    return fates
 
 
 def _replaced(launch: Launch, processes: int) -> bool:
@@ -110,6 +133,45 @@ def stop_websocket(launch: Launch, processes: int, view: ClientView) -> None:
     view.websocket_state = websocket.state
     launch.signal(TERM)
     view.close_code = websocket.close_code(within=STOP_DEADLINE)
+    launch.wait()
+
+
+def ask_probes(launch: Launch, processes: int, view: ClientView) -> None:
+    """Ask the probes during the startup, after it, and while a request delays the stop."""
+    with contextlib.suppress(LaunchError):
+        _reach(launch, "dependent opening", processes)
+    view.glimpses["startup"] = _ask_probes(launch)
+    launch.release("startup")
+    _serve(launch, processes)
+    view.glimpses["serving"] = _ask_probes(launch)
+    request = launch.send("/held/")
+    launch.wait_for("held request begun")
+    launch.signal(TERM)
+    _settle(launch, processes)
+    _linger(launch)  # a server stops to listen soon after it was told, or not at all
+    view.glimpses["stop"] = _ask_probes(launch)
+    launch.release("request")
+    request.answer()
+    launch.wait()
+
+
+def delay_stop(launch: Launch, processes: int, view: ClientView) -> None:
+    """Ask for readiness, and then for a page, in the seconds by which the stop is delayed."""
+    _serve(launch, processes)
+    launch.signal(TERM)
+    launch.waits(lambda: _fate(launch, "/readyz") != "200", within=SETTLED)
+    view.glimpses["delay"] = {path: _fate(launch, path) for path in ("/readyz", "/")}
+    launch.wait()
+
+
+def keep_connections(launch: Launch, processes: int, view: ClientView) -> None:
+    """Let three requests at a time query the database, and stop the server after them."""
+    _serve(launch, processes)
+    requests = [launch.send("/query/") for _ in range(3)]
+    launch.wait_for("request blocked", times=3)
+    launch.release("request")
+    view.statuses = [request.answer().status for request in requests]
+    launch.signal(TERM)
     launch.wait()
 
 

@@ -56,6 +56,11 @@ class Environments:
         environment = FOLDER / "environments" / digest
         python = environment / "bin" / "python"
         uv = pins.find_uv()
+        marker = environment / "wheels.sha256"
+        ours = hashlib.sha256(b"".join(map(Path.read_bytes, self._wheel_files()))).hexdigest()
+        if marker.exists() and marker.read_text() == ours:
+            return environment
+        marker.unlink(missing_ok=True)
         if not python.exists():
             _run([uv, "venv", "--quiet", "--clear", "--python", self._python, str(environment)])
         constraints = environment / "constraints.txt"
@@ -67,11 +72,15 @@ class Environments:
         install += [word for name in self._ours() for word in ("--reinstall-package", name)]
         _run([*install, *requirements])
         _check_packages(environment)
+        marker.write_text(ours)
         return environment
+
+    def _wheel_files(self) -> list[Path]:
+        return sorted(self._wheels.glob("*.whl"))
 
     def _ours(self) -> dict[str, str]:
         """Return the version of each of our packages, as its wheel is named."""
-        names = [wheel.name.split("-") for wheel in sorted(self._wheels.glob("*.whl"))]
+        names = [wheel.name.split("-") for wheel in self._wheel_files()]
         return {name.replace("_", "-"): version for name, version, *_ in names}
 
 

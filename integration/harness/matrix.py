@@ -79,9 +79,13 @@ class Matrix:
         for target in targets:
             if target.control:
                 continue
-            result = self.runner.results[target.id]
             before = committed.get(target.id)
-            if before is not None:
+            result = self.runner.results.get(target.id, before)
+            if result is None:
+                continue
+            if result is before:  # nothing of it was played
+                result.leave_out(target, self.probes)
+            elif before is not None:
                 result.widen(before)
             if before is not None and self._scenarios:
                 if result.is_of_other_packages(before):
@@ -119,8 +123,6 @@ class Matrix:
             whole: another exit code, or course of events, deviates as well as another answer.
         """
         targets = [target for target in targets if not target.control]
-        for target in targets:  # those without a run, too
-            self.runner.begin(target)
         runs = plan(targets, self._scenarios)
         self.runner.do(runs)
         deviating = [run for run in runs if self._deviates(run, committed, whole=whole)]

@@ -21,6 +21,7 @@ class ClientView:
         held: the answer to the request that was in flight.
         websocket_state: the names in the state of the WebSocket's scope.
         close_code: the code with which the WebSocket was closed.
+        glimpses: by phase, the fate of a new client of each probe: see ``client.fate()``.
         statuses: those of the answers to many requests, with None for a missing answer.
         startups: how many startups had begun when the server served.
         replaced: a new worker came.
@@ -34,6 +35,7 @@ class ClientView:
     held: Answer = NOT_SENT
     websocket_state: list[str] | None = None
     close_code: int | None = None
+    glimpses: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     statuses: list[int | None] = field(default_factory=list[int | None])
     startups: int = 0
     replaced: bool = False

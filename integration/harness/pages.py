@@ -14,6 +14,7 @@ from .releases import read_releases
 from .results import NOTED, VERSIONS, read_results
 from .server_page import MARKER, answers, question, server_page, targets_of
 from .summary import NOT_STARTED, failing, summary, verdict
+from .surroundings import surroundings_page
 from .targets import Target
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,7 @@ def _pages() -> dict[Path, str]:
         README: f"{before}{BEGIN}\n{table}\n\n{END}{after}",
         **{folder / f"{name}.md": server_page(book, name) for name in book.servers},
         folder / "questions.md": _questions_page(book),
+        folder / "surroundings.md": surroundings_page(book),
         folder / "compatibility.json": json.dumps(_data(book), indent=1, sort_keys=True) + "\n",
     }
 
@@ -124,6 +126,7 @@ def _data(book: Book) -> dict[str, Any]:
                 "server": target.server,
                 "title": target.title,
                 "setup": target.setup,
+                "surroundings": target.surroundings,
                 "command": target.shown,
                 "python": result.python,
                 "versions": dict(result.versions),

@@ -23,7 +23,7 @@ NOTED = {FAIL, PARTIAL, VARIES}
 """Outcomes that need a note."""
 
 MARKER = "# Written by `just matrix`: do not edit. What is said about an outcome: ../notes.toml\n"
-_LEFT_OUT = ("application", "manage", "request", "sync request")
+_LEFT_OUT = ("application", "connection", "manage", "request", "sync request")
 
 
 @dataclass(slots=True)
@@ -43,6 +43,12 @@ class Result:
     outcomes: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     endings: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     events: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+
+    def leave_out(self, target: Target, probes: Iterable[Probe]) -> None:
+        """Say why the target has no answer to some of the probes."""
+        for probe in probes:
+            if reason := probe.unanswered(target):
+                self.outcomes[probe.id] = {reason}
 
     def add(self, scenario: str, seen: Observation, probes: Iterable[Probe]) -> None:
         """Add the answers of one launch."""

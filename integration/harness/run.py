@@ -61,7 +61,7 @@ class Runner:
     def do(self, runs: Sequence[Run]) -> None:
         """Do the launches: races one at a time and three times each, all else side by side."""
         for run in runs:
-            self.begin(run.target)
+            self._begin(run.target)
         races = [run for run in runs for _ in range(RACES) if SCENARIOS[run.scenario].race]
         others = [run for run in runs if not SCENARIOS[run.scenario].race]
         progress = _Progress(len(races) + len(others))
@@ -80,8 +80,7 @@ class Runner:
             self._add(run, self._observe(run))
             progress.step(run)
 
-    def begin(self, target: Target) -> None:
-        """Make the environment of a target, and its result without an answer."""
+    def _begin(self, target: Target) -> None:
         if target.id in self.results:
             return
         environment = self._environments.make(target.requirements)
@@ -93,15 +92,13 @@ class Runner:
             python=self._python,
             versions=versions(environment, {n for n in names if "lifespan" not in n}),
         )
-        for probe in self._probes:
-            if reason := probe.unanswered(target):
-                result.outcomes[probe.id] = {reason}
+        result.leave_out(target, self._probes)
         self.results[target.id] = result
 
     def _observe(self, run: Run) -> Observation:
         target, scenario = run.target, SCENARIOS[run.scenario]
         environment = self._environments.make(target.requirements)
-        application = "routed:application" if scenario.routed else "asgi:application"
+        application = "routed:application" if scenario.routed else run.target.application
         words = [
             word.replace("{application}", application).replace("{graceful}", str(scenario.graceful))
             for word in (*target.command, *_options(target, scenario.needs))

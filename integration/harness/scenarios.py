@@ -80,11 +80,17 @@ def _behave(**environment: str) -> dict[str, Any]:
 
 
 _LIMITED = {"ASGI_LIFESPAN": '{"STARTUP_TIMEOUT": 1, "SHUTDOWN_TIMEOUT": 1}'}
+_PROBES = {"ASGI_LIFESPAN": '{"PROBES": "/"}'}
+_DELAY = {"ASGI_LIFESPAN": '{"PROBES": "/", "DRAIN_DELAY": 2, "SHUTDOWN_TIMEOUT": 1}'}
+_THREADS = {"ASGI_LIFESPAN": '{"REQUEST_THREADS": 4}'}
 _SUPERVISED = frozenset({"supervisor"})
 
 SCENARIOS: dict[str, Scenario] = {
     "serve": Scenario(drive=drives.start_and_stop, **_behave(STARTUP="held")),
     "websocket": Scenario(drive=drives.stop_websocket, routed=True, needs=frozenset({"websocket"})),
+    "probes": Scenario(drive=drives.ask_probes, **_behave(STARTUP="held", **_PROBES)),
+    "drain-delay": Scenario(drive=drives.delay_stop, graceful=6, **_behave(**_DELAY)),
+    "connections": Scenario(drive=drives.keep_connections, **_behave(DATABASE="1", **_THREADS)),
     "dev-mode": _stop(drives.stop_idle, (TERM, "main"), **_behave(PYTHONDEVMODE="1")),
     # A startup that fails
     "startup-fails": Scenario(drive=drives.fail_to_start, **_behave(STARTUP="fails")),
@@ -167,6 +173,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 _BRIEF = frozenset({"serve", "websocket"})
 _VARIANT = _BRIEF | {
+    "connections",
     "startup-fails",
     "ctrl-c",
     "term-group",
@@ -195,5 +202,17 @@ SUITES: dict[str, frozenset[str]] = {
     "workers": _WORKERS,
     "reload": _RELOAD,
     "refusal": frozenset({"refusal"}),
+    "surroundings": frozenset(
+        {
+            "serve",
+            "startup-fails",
+            "ctrl-c",
+            "term-group",
+            "term-importing",
+            "term-starting",
+            "term-request",
+            "term-stuck-request",
+        }
+    ),
 }
 """Sets of scenarios. A target plays those of its suite whose needs it has."""

@@ -40,9 +40,11 @@ def server_page(book: Book, name: str) -> str:
 
 
 def targets_of(book: Book, server: str) -> list[Target]:
-    """Return the targets of one server that have a result."""
+    """Return the targets of one server that have a result, without those with surroundings."""
     return [
-        target for target in book.targets if target.server == server and target.id in book.results
+        target
+        for target in book.targets
+        if target.server == server and not target.surroundings and target.id in book.results
     ]
 
 

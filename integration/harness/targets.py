@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ class Target:
     """One way to launch a server with one setup. ``targets.toml`` explains the fields.
 
     Attributes:
+        surroundings: the title of its surroundings, if ``surroundings.toml`` gives it some.
+        inner: the target without them.
         shown: the command as a person would type it, without the place where it listens.
     """
 
@@ -31,6 +33,9 @@ class Target:
     setup: str
     command: tuple[str, ...]
     shown: str = ""
+    surroundings: str = ""
+    inner: str = ""
+    application: str = "asgi:application"
     requirements: tuple[str, ...]
     suite: str
     server: str = ""
@@ -48,8 +53,11 @@ class Target:
         return any("{socket}" in word for word in self.command)
 
 
-def read_targets(path: Path = HERE.parent / "targets.toml") -> dict[str, Target]:
-    """Return every target by its id, in the order of the file."""
+def read_targets(
+    path: Path = HERE.parent / "targets.toml",
+    surroundings: Path | None = HERE.parent / "surroundings.toml",
+) -> dict[str, Target]:
+    """Return every target by its id, in the order of the files."""
     entries: dict[str, Entry] = tomli.loads(path.read_text())
     ways = {name: _inherit(entries, name) for name in entries}
     targets = [
@@ -57,7 +65,41 @@ def read_targets(path: Path = HERE.parent / "targets.toml") -> dict[str, Target]
         for name, way in ways.items()
         for setup in way["setups"]
     ]
-    return {target.id: target for target in targets}
+    found = {target.id: target for target in targets}
+    around: dict[str, Entry] = {} if surroundings is None else tomli.loads(surroundings.read_text())
+    surrounded = [
+        _surround(found[each], name, entry)
+        for name, entry in around.items()
+        for each in entry["targets"]
+    ]
+    return found | {target.id: target for target in surrounded}
+
+
+def _surround(target: Target, name: str, entry: Entry) -> Target:
+    """Return the target in the surroundings of this name."""
+    template = entry.get("command", "{command}")
+    application = entry.get("application", target.application)
+
+    def around(words: Sequence[str]) -> list[str]:
+        texts = {"command": " ".join(words), "arguments": " ".join(words[1:])}
+        return [*_fill(template, texts)]
+
+    way, _, setup = target.id.partition(".")
+    shown = target.shown.replace("asgi:application", application)
+    return replace(
+        target,
+        id=f"{way}-{name}.{setup}",
+        surroundings=entry["title"],
+        inner=target.id,
+        application=application,
+        command=tuple(around(target.command)),
+        shown=" ".join(around(shown.split())).replace(f"{HERE}/", ""),
+        requirements=tuple(sorted({*target.requirements, *entry.get("packages", ())})),
+        suite="surroundings",
+        smoke=target.id in entry.get("smoke", ()),
+        summary=False,
+        environment={**target.environment, **entry.get("environment", {})},
+    )
 
 
 def _inherit(entries: Mapping[str, Entry], name: str) -> Entry:

@@ -12,6 +12,8 @@ ASGI_APPLICATION = os.environ.get("APPLICATION", "asgi.application")
 WSGI_APPLICATION = "wsgi.application"
 INSTALLED_APPS = [*json.loads(os.environ.get("FIRST_APPS", "[]")), "shop"]
 DATABASES = {}
+if "DATABASE" in os.environ:
+    DATABASES["default"] = {"ENGINE": "noted", "NAME": "database", "CONN_MAX_AGE": None}
 USE_TZ = True
 DEBUG = "--insecure" in os.environ.get("RUNSERVER", "")
 ASGI_LIFESPAN = json.loads(os.environ.get("ASGI_LIFESPAN", "{}"))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from behaviour import SETUP
+from django.db import connection
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.urls import path
 
@@ -60,6 +61,14 @@ async def change(request: Any) -> JsonResponse:
     return JsonResponse({"state": sorted(state)})
 
 
+def query(request: HttpRequest) -> JsonResponse:
+    """Query the database, and answer when the gate ``request`` is open."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    gates.block("request")
+    return JsonResponse(_look(request))
+
+
 async def hold(request: HttpRequest) -> JsonResponse:
     """Answer when the gate ``request`` is open, with the request's view at that time."""
     journal.write("held request", "begun")
@@ -86,6 +95,7 @@ _VIEWS: dict[str, Callable[..., Any]] = {
     "": look,
     "sync/": look_sync,
     "change/": change,
+    "query/": query,
     "held/": hold,
     "stream/": stream,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from integration.harness import book, drawing, pages, server_page, summary
 from integration.harness.checks import CHECKS
-from integration.harness.checks.closing import closes
+from integration.harness.checks.closing import closes, closes_connections
 from integration.harness.checks.in_flight import finishes_request
 from integration.harness.checks.startup import startup_first
 from integration.harness.client import Answer
@@ -120,7 +121,7 @@ def test_a_target_states_the_differences_from_its_base(tmp_path: Path) -> None:
     """A setup states its own on top of them. Summary and smoke are not handed down."""
     path = tmp_path / "targets.toml"
     path.write_text(WAYS)
-    targets = read_targets(path)
+    targets = read_targets(path, None)
     assert {name: " ".join(target.command) for name, target in targets.items()} == {
         "a.command": "python -m a --one --port {port} {application}",
         "b.handler": "a --two --port {port} {application}",
@@ -132,6 +133,36 @@ def test_a_target_states_the_differences_from_its_base(tmp_path: Path) -> None:
     assert a.capabilities - command.capabilities == {"reload", "timeout"}
     assert command.options == {"max_requests": ("--max", "3")}
     assert command.shown == "python -m a --two asgi:application"
+
+
+AROUND = """
+[broker]
+title = "a broker"
+targets = ["b.command"]
+application = "around:application"
+packages = ["broker"]
+command = "run-broker {arguments}"
+environment = { THREE = "3" }
+smoke = ["b.command"]
+"""
+
+
+def test_surroundings_are_put_around_a_target(tmp_path: Path) -> None:
+    """The target keeps the fields that its surroundings do not name."""
+    path, around = tmp_path / "targets.toml", tmp_path / "surroundings.toml"
+    path.write_text(WAYS)
+    around.write_text(AROUND)
+    inner, target = list(read_targets(path, around).values())[-2:]
+    assert (target.id, target.surroundings, target.suite) == (
+        "b-broker.command",
+        "a broker",
+        "surroundings",
+    )
+    assert " ".join(target.command) == "run-broker -m a --two --port {port} {application}"
+    assert target.shown == "run-broker -m a --two around:application"
+    assert set(target.requirements) == {*inner.requirements, "broker"}
+    assert target.environment == {"ONE": "1", "TWO": "2", "THREE": "3"}
+    assert (target.inner, target.smoke, inner.smoke) == (inner.id, True, False)
 
 
 def test_every_row_of_the_contract_is_asked_about() -> None:
@@ -170,6 +201,23 @@ def test_one_worker_of_two_closes_in_part() -> None:
     """The other was cut off."""
     both = [*observe(*OPEN, *CLOSED).journal, *observe(*OPEN, pid=2).journal]
     assert closes(observe(journal=Journal(both))) == "partial"
+
+
+@pytest.mark.parametrize(
+    ("events", "outcome"),
+    [
+        (["connection open", *CLOSED, "connection closed"], "pass"),
+        (["connection open", *CLOSED], "fail"),
+        (["connection open", "connection closed", *CLOSED], "fail"),
+        (CLOSED, "fail"),
+    ],
+    ids=["kept", "left open", "not kept", "none"],
+)
+def test_connections_are_closed_after_the_resources(events: list[str], outcome: str) -> None:
+    """A connection that was closed earlier was not kept."""
+    client = ClientView(statuses=[200])
+    begun = ("connection open", "application ended")  # the connection of a command
+    assert closes_connections(observe(*begun, *OPEN, *events, client=client)) == outcome
 
 
 def test_a_request_before_the_startup_is_complete_is_seen() -> None:
@@ -374,3 +422,33 @@ def test_the_drawing_of_a_launch_shows_resources_that_are_left_open() -> None:
     result.events["term-group"] = {"atexit run"}
     assert drawing.drawing(result).splitlines() == ["nothing is opened", "exit code 0"]
     assert not drawing.drawing(Result(title="", setup="", python="", versions={}))
+
+
+STARTUP = {
+    "refused": ["uvicorn*", "hypercorn*", "granian*", "daphne.command"],
+    "waits": ["gunicorn*", "daphne.installed"],
+}
+DELAYS = [
+    "uvicorn*.[ic]*",
+    "gunicorn*.command",
+    "gunicorn-uvicorn*.installed",
+    "daphne.[ic]*",
+    "granian*.[ic]*",
+    "hypercorn*.command",
+]
+
+
+def test_the_page_about_operations_says_what_the_servers_do() -> None:
+    """Its tables of connections during the startup, and of servers that delay a stop."""
+
+    def told(probe: str, outcome: str) -> set[str]:
+        return {name for name, it in read_results().items() if it.outcomes[probe] == {outcome}}
+
+    def named(patterns: list[str], among: set[str]) -> set[str]:
+        return {name for name in among for each in patterns if fnmatch.fnmatch(name, each)}
+
+    asked = {outcome: told("client-startup", outcome) for outcome in STARTUP}
+    everywhere = asked["refused"] | asked["waits"]
+    assert asked == {outcome: named(names, everywhere) for outcome, names in STARTUP.items()}
+    delayed = told("drain-delay", "yes")
+    assert delayed == named(DELAYS, delayed | told("drain-delay", "no"))

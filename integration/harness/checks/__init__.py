@@ -1,6 +1,6 @@
 """The checks: each answers the question of a probe from the observation of one launch."""
 
-from . import closing, in_flight, log, startup, state, workers
+from . import clients, closing, in_flight, log, startup, state, workers
 from .common import BLOCKED, CHECKS, FAIL, NO, PARTIAL, PASS, YES, started
 
 __all__ = (
@@ -11,6 +11,7 @@ __all__ = (
     "PARTIAL",
     "PASS",
     "YES",
+    "clients",
     "closing",
     "in_flight",
     "log",

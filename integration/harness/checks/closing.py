@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from integration.harness.observation import Observation
 
-from .common import FAIL, NAMES, PARTIAL, PASS, check, started, verdict
+from .common import FAIL, NAMES, PARTIAL, PASS, check, started, stories, verdict
 
 
 def _is_closed(seen: Observation, pid: int) -> bool:
@@ -53,3 +53,20 @@ def closes_or_never_starts(seen: Observation) -> str:
         return FAIL
     workers = seen.journal.workers
     return PASS if not workers else closes(seen)
+
+
+@check
+def closes_connections(seen: Observation) -> str:
+    """The database connections of requests were kept, and closed after the resources."""
+    if not started(seen) or set(seen.client.statuses) != {200}:
+        return FAIL
+    opened = closed = 0
+    for story in stories(seen):
+        # `runserver` opens a connection by itself before it imports the application.
+        events = story[story.index("application ended") :] if "application ended" in story else []
+        opened += events.count("connection open")
+        closed += events.count("connection closed")
+        end = events.index("base closed") if "base closed" in events else None
+        if "connection closed" in events[:end]:
+            return FAIL
+    return verdict(opened and opened == closed)

@@ -1,0 +1,1 @@
+"""A database backend that notes its connections."""
