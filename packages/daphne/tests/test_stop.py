@@ -131,7 +131,8 @@ def test_a_stream_over_tls_is_given_up_while_resources_work(
             with client.stream("GET", f"{base}/stream/") as response:
                 server.wait_for("stream held")
                 server.stop("SIGTERM")
-                with pytest.raises(httpx.RemoteProtocolError):
+                # With OpenSSL 3.6, that of newer Pythons, the client sees a reset over HTTP/1.1.
+                with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
                     response.read()
         assert server.wait() == 0
         assert server.story()[-2:] == ["stream closed with hub", "hub closed"]
