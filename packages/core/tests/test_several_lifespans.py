@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import subprocess
 import sys
@@ -272,7 +273,8 @@ def test_sync_code_of_no_lifespan_is_told_of_all(pool: Resource[Pool]) -> None:
         errors.append(str(error.value))
 
     with run_lifespan_sync(), run_lifespan_sync():
-        started = threading.Thread(target=thread)
+        # With -X thread_inherit_context, a thread belongs to the lifespan of its starter.
+        started = threading.Thread(target=contextvars.Context().run, args=(thread,))
         started.start()
         started.join(DEADLINE)
     assert "2 lifespans run in this process and this thread belongs to none" in errors[0]
