@@ -62,6 +62,7 @@ from django_asgi_lifespan import run_lifespan_sync
 with run_lifespan_sync():
     pass
 """,
+    "celery/__init__.py": "# Found before the package that may be installed.",
     "celery/__main__.py": """
 import django
 django.setup()
