@@ -58,6 +58,10 @@ class Setup:
         """Return when every process is ready, and a client can connect."""
         server.wait_for(event, times=self.processes)
         server.wait_until_serving()
+
+    def wait_until_all_serve(self, server: Process) -> None:
+        """Return when every process serves. Some servers tell only their log."""
+        self.wait_until_started(server)
         if self.serves:
             server.until(
                 lambda: server.output().count(self.serves) >= self.processes, "all to serve"

@@ -211,7 +211,7 @@ def test_a_worker_that_leaves_is_not_ready_and_serves_all(setup: Setup) -> None:
     """Until a second OS signal reaches it, a stream goes on and new connections are served."""
     options = setup.delays or ()
     with setup.start("chain", *options, PROBES="/", DRAIN_DELAY="20") as server:
-        setup.wait_until_started(server)
+        setup.wait_until_all_serve(server)
         assert server.get("/readyz").status == 200
         stream = server.send("/stream/")
         server.wait_for("stream open")
@@ -236,13 +236,13 @@ def test_a_worker_that_leaves_is_not_ready_and_serves_all(setup: Setup) -> None:
 def test_the_stop_begins_at_the_end_of_the_drain_delay(setup: Setup) -> None:
     """By itself, and then it goes as without a delay."""
     with setup.start("chain", *(setup.delays or ()), PROBES="/", DRAIN_DELAY="1") as server:
-        setup.wait_until_started(server)
+        setup.wait_until_all_serve(server)
         stream = server.send("/stream/")
         server.wait_for("stream open")
         begun = time.monotonic()
         server.stop("SIGTERM")
         assert stream.answer().content == b"first\nlast\n"
-        assert time.monotonic() - begun >= 1
+        assert time.monotonic() - begun > 0.5  # an event loop rounds
         assert server.wait() == setup.terminated
         assert server.lifespans() == [[*STARTED, *STOPPED]] * setup.processes
         assert TRACEBACK not in server.output()
@@ -252,7 +252,7 @@ def test_the_stop_begins_at_the_end_of_the_drain_delay(setup: Setup) -> None:
 def test_ctrl_c_does_not_wait_for_the_drain_delay(setup: Setup) -> None:
     """A person at the terminal wants the server to stop."""
     with setup.start("chain", *(setup.delays or ()), DRAIN_DELAY="20") as server:
-        setup.wait_until_started(server)
+        setup.wait_until_all_serve(server)
         begun = time.monotonic()
         server.stop("Ctrl+C")
         server.wait()

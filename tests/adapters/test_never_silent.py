@@ -71,6 +71,7 @@ def test_a_failed_shutdown_says_why_once(setup: Setup, kind: str) -> None:
     """Likewise."""
     with setup.start("chain", CACHE_CLOSING="fail", LOGGING=kind) as server:
         setup.wait_until_started(server)
+        assert server.get("/nothing/").status == 404  # no startup is left to interrupt
         server.stop("SIGTERM")
         assert server.wait() == setup.shutdown_failed
         reason = "cache failed to stop: RuntimeError: cache failed in closing"

@@ -310,15 +310,19 @@ async def test_a_task_that_a_view_leaves_behind_may_run_synchronous_code_later()
         left.append(asyncio.create_task(later()))
         return await aident(request)
 
+    executors = SyncToAsync.context_to_thread_executor
     async with project(view=view) as (handler, threads):
         answer = await get(handler, "/view")
+        before = set(executors)
         go_on.set()
         first, second = await left[0]
         assert first == second != int(answer.text)
         assert len(threads._alive) == 1
         left.clear()
         # With -X thread_inherit_context, the thread of asgiref keeps the context that keeps it.
-        SyncToAsync.context_to_thread_executor.clear()
+        for each in set(executors) - before:
+            del executors[each]
+        del each, before
         gc.collect()
 
 
