@@ -123,6 +123,9 @@ class Figures(NamedTuple):
         return self.adapter >= BUDGET
 
 
+Results = dict[tuple[str, str], Figures]
+
+
 class _Server(NamedTuple):
     """A running server. Its process id is that of its process group."""
 
@@ -247,21 +250,39 @@ def _answers(port: int) -> bool:
         return False
 
 
-def render(machine: str, launches: int, results: dict[tuple[str, str], Figures]) -> str:
+def render(machine: str, launches: int, results: Results) -> str:
     """Return the page."""
-    table = "\n".join(
-        f"| {server} | {application} | {figures.stock:,.0f}/s | {figures.adapter:.3f} x "
-        f"| {figures.control:.3f} x | {'yes' if figures.kept else '**no**'} |"
-        for (server, application), figures in results.items()
-    )
     return _PAGE.format(
         budget=BUDGET,
         connections=CONNECTIONS,
         launches=launches,
         machine=machine,
-        table=table,
+        table="\n".join(_rows(results).values()),
         versions=_describe_versions(),
     )
+
+
+def replace_rows(page: str, results: Results) -> str:
+    """Return *page* with these results in their rows, measured with the same packages."""
+    if _describe_versions() not in page:
+        sys.exit("The page was measured with other packages: measure all servers anew.")
+    rows = _rows(results)
+    lines = [
+        next((row for begin, row in rows.items() if line.startswith(begin)), line)
+        for line in page.splitlines()
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _rows(results: Results) -> dict[str, str]:
+    """Return the rows of the table, by their first two cells."""
+    return {
+        (begin := f"| {server} | {application} |"): (
+            f"{begin} {figures.stock:,.0f}/s | {figures.adapter:.3f} x "
+            f"| {figures.control:.3f} x | {'yes' if figures.kept else '**no**'} |"
+        )
+        for (server, application), figures in results.items()
+    }
 
 
 _PAGE = """\
@@ -305,12 +326,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--launches", type=int, default=9)
     parser.add_argument("--seconds", type=int, default=3, help="of requests, after each launch")
-    parser.add_argument("--server", default="", help="measure those with this name, write nothing")
+    parser.add_argument("--server", default="", help="measure those with this name alone")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk was not found. Install it (Debian: apt-get install wrk).")
 
-    results: dict[tuple[str, str], Figures] = {}
+    results: Results = {}
     for row in ROWS:
         if options.server not in row.server:
             continue
@@ -321,7 +342,9 @@ def main() -> None:
                 f"{row.server}, {application}: {figures.stock:,.0f}/s alone, "
                 f"{figures.adapter:.3f} x with the adapter, control {figures.control:.3f} x"
             )
-    if not options.server:
+    if options.server:
+        PAGE.write_text(replace_rows(PAGE.read_text(), results))
+    else:
         PAGE.write_text(render(describe_machine(), options.launches, results))
     sys.exit(not all(figures.kept for figures in results.values()))
 
