@@ -173,6 +173,10 @@ async def test_a_test_in_the_event_loop() -> None:
         await asyncio.to_thread(list)
         return asyncio.create_task(asyncio.Event().wait(), name=name)
 
+    def close() -> None:
+        """Close the connection of the thread, because no transaction of the test shares its own."""
+        connection.connection.close()
+
     earlier = asyncio.create_task(asyncio.Event().wait())
     with helper_thread() as thread:
         async with run_lifespan_in_loop(thread, strict=True):
@@ -180,6 +184,7 @@ async def test_a_test_in_the_event_loop() -> None:
         with pytest.raises(AssertionError, match="left behind: the task 'work' of"):
             async with run_lifespan_in_loop(thread, strict=True):
                 work = await leave("work")
+        thread.submit(close).result()
     for task in (earlier, work):
         task.cancel()
 
