@@ -33,9 +33,6 @@ DJANGOS = {
     "6.1": ("3.12", "3.15"),
 }
 
-FREE_THREADED = {"PYTHON_THREAD_INHERIT_CONTEXT": "1", "PYTHON_CONTEXT_AWARE_WARNINGS": "1"}
-"""The defaults of free-threaded builds, under which one pair runs: threads inherit the context."""
-
 
 class Pair(NamedTuple):
     """A Python, where it is, and a series of Django."""
@@ -47,9 +44,7 @@ class Pair(NamedTuple):
     @property
     def environment(self) -> dict[str, str]:
         """The variables of its tests."""
-        name = f"python{self.python}-django{self.django}"
-        defaults = FREE_THREADED if name == "python3.14-django6.1" else {}
-        return {"COVERAGE_FILE": f".coverage.{name}", **defaults}
+        return {"COVERAGE_FILE": f".coverage.python{self.python}-django{self.django}"}
 
     def __str__(self) -> str:
         return f"Python {self.python}, Django {self.django}"
