@@ -82,6 +82,7 @@ def test_tools_use_resources(tmp_path: Path) -> None:
         for _ in range(4):
             assert call(server, "weather", city="Oslo") == "sunny"
         assert server.get("/").content == {"titles": ["About us"]}
+        server.wait_for_output(r"(?s)mcp started.*mcp started")  # in both workers
         server.stop("SIGTERM")
         assert server.wait() == 0
         output = server.output()

@@ -145,15 +145,20 @@ def test_a_startup_that_ignores_its_cancellation_ends_with_3(command: Start) -> 
     with command("chain", "--workers", "2", **environment) as server:
         assert server.wait() == 3
         stories = [[each for each in story if "pool" in each] for story in server.stories()]
-        assert stories == [[*STARTED[:2], *STOPPED[4:]]] * 2
+        pool = [*STARTED[:2], *STOPPED[4:]]
+        # The supervisor may stop the other worker before it has opened anything.
+        assert [story for story in stories if story] in ([pool], [pool, pool])
 
 
 def test_an_application_that_cannot_be_imported_ends_with_3(command: Start, workers: str) -> None:
     """Else a worker would be started again, for ever."""
     with command("chain", "--workers", workers, asgi="broken_asgi") as server:
         assert server.wait() == 3
-        assert server.output().count("LookupError: broken on purpose") == int(workers)
-        assert server.output().count("ERROR:    The application cannot be loaded.") == int(workers)
+        output = server.output()
+        failures = output.count("ERROR:    The application cannot be loaded.")
+        # The supervisor may stop the other worker before it has said so, too.
+        assert 1 <= failures <= int(workers)
+        assert output.count("LookupError: broken on purpose") == failures
 
 
 def test_an_application_without_lifespan_ends_with_3(command: Start) -> None:
