@@ -1,9 +1,7 @@
 """The page of the benchmark with a database, and its budgets."""
 
-import platform
 import statistics
 from collections.abc import Callable
-from importlib import metadata
 from typing import NamedTuple
 
 from benchmarks.database_servers import (
@@ -14,7 +12,7 @@ from benchmarks.database_servers import (
     Figures,
     Variant,
 )
-from benchmarks.throughput import PACKAGES
+from benchmarks.throughput import describe_versions
 from tools import test_versions
 
 __all__ = ("Measured", "render", "troubles")
@@ -141,8 +139,6 @@ def render(machine: str, measured: dict[str, Measured]) -> str:
         for path in PATHS
         if each.has(CONTROL, path)
     ]
-    packages = (*PACKAGES, "asgiref", "psycopg", "psycopg-pool")
-    versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
     return TEMPLATE.read_text().format(
         hello_rates=_table(measured, ("hello",), _rate),
         hello_times=_table(measured, ("hello",), _time),
@@ -150,7 +146,7 @@ def render(machine: str, measured: dict[str, Measured]) -> str:
         query_times=_table(measured, query, _time),
         query_connections=_table(measured, query, _opened),
         machine=machine,
-        versions=f"Python {platform.python_version()}, {versions}",
+        versions=describe_versions("asgiref", "psycopg", "psycopg-pool"),
         clients=uvicorn.clients,
         rounds=len(uvicorn.rounds),
         least=min(each.load for each in measured.values()),

@@ -258,13 +258,13 @@ def render(machine: str, launches: int, results: Results) -> str:
         launches=launches,
         machine=machine,
         table="\n".join(_rows(results).values()),
-        versions=_describe_versions(),
+        versions=describe_versions(),
     )
 
 
 def replace_rows(page: str, results: Results) -> str:
     """Return *page* with these results in their rows, measured with the same packages."""
-    if _describe_versions() not in page:
+    if describe_versions() not in page:
         sys.exit("The page was measured with other packages: measure all servers anew.")
     rows = _rows(results)
     lines = [
@@ -313,9 +313,10 @@ mean of both servers alone.
 """
 
 
-def _describe_versions() -> str:
+def describe_versions(*others: str) -> str:
+    """Return the versions of Python, the servers, and *others*, as far as they are installed."""
     versions = [f"Python {platform.python_version()}"]
-    for package in PACKAGES:
+    for package in (*PACKAGES, *others):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions.append(f"{package} {metadata.version(package)}")
     return ", ".join(versions)
