@@ -148,7 +148,7 @@ def render(machine: str, measured: dict[str, Measured]) -> str:
         machine=machine,
         versions=describe_versions("asgiref", "psycopg", "psycopg-pool"),
         clients=uvicorn.clients,
-        rounds=len(uvicorn.rounds),
+        rounds=min(len(each.rounds) for each in measured.values()),
         least=min(each.load for each in measured.values()),
         most=max(each.load for each in measured.values()),
         lowest=min(controls),
