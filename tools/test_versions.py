@@ -33,6 +33,9 @@ DJANGOS = {
     "6.1": ("3.12", "3.15"),
 }
 
+# On this pair threads inherit the context that they begin in, as in a free-threaded Python.
+INHERITING = ("3.14", "6.0")
+
 
 class Pair(NamedTuple):
     """A Python, where it is, and a series of Django."""
@@ -46,8 +49,14 @@ class Pair(NamedTuple):
         """The variables of its tests."""
         return {"COVERAGE_FILE": f".coverage.python{self.python}-django{self.django}"}
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of the interpreter for its tests."""
+        inherits = (self.python, self.django) == INHERITING
+        return ("-X", "thread_inherit_context=1") if inherits else ()
+
     def __str__(self) -> str:
-        return f"Python {self.python}, Django {self.django}"
+        return " ".join((f"Python {self.python}, Django {self.django}", *self.options))
 
 
 def find_interpreters() -> dict[str, str]:
@@ -117,7 +126,16 @@ def test(pair: Pair, measured: bool) -> bool:  # noqa: FBT001 - mapped over both
         python = prepare(pair)
         exact = run(python, "-m", "django", "--version").strip()
         said = run(
-            *(python, "-m", "coverage", "run", "-m", "pytest", "packages/core/tests"),
+            *(
+                python,
+                *pair.options,
+                "-m",
+                "coverage",
+                "run",
+                "-m",
+                "pytest",
+                "packages/core/tests",
+            ),
             *("-m", "not process or measured" if measured else "not process"),
             *("--hypothesis-profile=small", "-p", "no:cacheprovider"),
             environment=pair.environment,

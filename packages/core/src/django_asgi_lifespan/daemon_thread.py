@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable
@@ -24,7 +25,9 @@ class DaemonThread(Executor):
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=_work, args=(self._calls,), name=name, daemon=True)
-        self._thread.start()
+        # In an empty context: -X thread_inherit_context lets a thread keep the one it begins in,
+        # and with it the lifespan, whose end ends the thread.
+        contextvars.Context().run(self._thread.start)
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Call *function* in the thread.

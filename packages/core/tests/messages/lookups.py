@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import sys
 import threading
 import types
@@ -320,7 +321,7 @@ def _two_lifespans() -> str:
 
 
 def asked_in_a_thread(ask: Callable[[], object]) -> str:
-    """Return the error of *ask*, which a new thread calls."""
+    """Return the error of *ask*, which a new thread calls that belongs to no lifespan."""
     errors: list[str] = []
 
     def run() -> None:
@@ -329,7 +330,7 @@ def asked_in_a_thread(ask: Callable[[], object]) -> str:
         except Exception as error:
             errors.append(str(error))
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=contextvars.Context().run, args=(run,))
     thread.start()
     thread.join()
     return errors[0]
