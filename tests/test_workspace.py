@@ -27,7 +27,11 @@ ADAPTERS = {
     "granian": COMMON | COMMAND,
     "gunicorn": COMMON | {"worker.py", "asgi_worker.py", "uvicorn_worker.py"},
     "hypercorn": COMMON | COMMAND,
-    "uvicorn": COMMON | COMMAND | RUNSERVER | {"server.py", "apps.py", "checks.py"} | FOR_TESTS,
+    "uvicorn": COMMON
+    | COMMAND
+    | RUNSERVER
+    | FOR_TESTS
+    | {"server.py", "supervisors.py", "apps.py", "checks.py"},
 }
 # The brackets keep the pattern from matching itself.
 REGISTRY_HOSTS = re.compile("pypi[.]org|pythonhoste[d]|npmjs[.](com|org)|debian[.]org")

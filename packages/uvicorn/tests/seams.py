@@ -71,7 +71,12 @@ SEAMS = [
     ("uvicorn/supervisors/basereload.py BaseReload.__init__", "self.sockets = sockets"),
     ("uvicorn/supervisors/basereload.py BaseReload", "def run("),
     ("uvicorn/supervisors/basereload.py:102 BaseReload.shutdown", "def shutdown("),
+    ("uvicorn/supervisors/multiprocess.py", "SIGNALS = {"),
+    ("uvicorn/supervisors/multiprocess.py Process.__init__", "self.process = get_subprocess("),
     ("uvicorn/supervisors/multiprocess.py Process", "def exitcode("),
+    ("uvicorn/supervisors/multiprocess.py Process", "def wait_until_ready("),
+    ("uvicorn/supervisors/multiprocess.py Process.terminate", "signal.SIGTERM"),
+    ("uvicorn/supervisors/multiprocess.py Process.kill", "self.process.kill()"),
     ("uvicorn/supervisors/multiprocess.py Multiprocess.__init__", "self.sockets = sockets"),
     (
         "uvicorn/supervisors/multiprocess.py Multiprocess.__init__",
@@ -83,7 +88,13 @@ SEAMS = [
     ("uvicorn/supervisors/multiprocess.py Multiprocess.run", "self.join_all()"),
     ("uvicorn/supervisors/multiprocess.py:165 Multiprocess.terminate_all", "def terminate_all("),
     ("uvicorn/supervisors/multiprocess.py:169 Multiprocess.join_all", "def join_all("),
-    ("uvicorn/supervisors/multiprocess.py:182 Multiprocess", "new_process.wait_until_ready("),
+    ("uvicorn/supervisors/multiprocess.py:173 Multiprocess.restart_all", "def restart_all("),
+    (
+        "uvicorn/supervisors/multiprocess.py:182 Multiprocess.restart_all",
+        "new_process.wait_until_ready(",
+    ),
+    ("uvicorn/supervisors/multiprocess.py Multiprocess.restart_all", "self.processes[idx] = new_"),
+    ("uvicorn/supervisors/multiprocess.py Multiprocess", "self.restart_all()"),
     ("uvicorn/supervisors/multiprocess.py:214 Multiprocess", "def keep_subprocess_alive("),
     ("uvicorn/supervisors/multiprocess.py:222 Multiprocess", "process.kill()"),
     (

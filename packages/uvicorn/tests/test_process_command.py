@@ -11,11 +11,13 @@ import pytest
 
 from testkit.client import HOST
 from testkit.processes import Process
-from testkit.stories import STARTED, STOPPED, TRACEBACK
+from testkit.stories import STARTED, STOPPED, TRACEBACK, held
 
 from .conftest import CANCELS_QUIETLY, Setup, Start
 
 pytestmark = pytest.mark.process
+
+INTERRUPTED = [*STARTED[:3], "cache held", "cache cancelled", *STOPPED[4:]]
 
 
 @pytest.fixture(params=["1", "2"], ids=["1 process", "2 workers"])
@@ -127,6 +129,37 @@ def test_sighup_replaces_the_workers_one_after_the_other(command: Start) -> None
         server.stop("SIGTERM")
         assert server.wait() == 0
         assert lifespans(server, of=4) == [[*STARTED, *STOPPED]] * 4
+
+
+def test_a_new_worker_that_does_not_start_up_closes(command: Start) -> None:
+    """The restart ends, and the worker that was to be replaced keeps serving."""
+    options = ["--workers", "2", "--timeout-worker-healthcheck", "10"]
+    with command("chain", *options, CACHE_OPENING="held") as server:
+        server.release("cache", times=2)
+        server.wait_for("search open", times=2)
+        server.stop("SIGHUP")
+        server.wait_for("pool closed")
+        server.wait_for_output("New worker .* did not start up within 10 s")
+        assert server.get("/async/").status == 200
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        whole = held([*STARTED, *STOPPED], at="cache opening")
+        assert lifespans(server, of=3) == [whole, whole, INTERRUPTED]
+
+
+def test_a_stop_during_a_restart_closes_the_new_worker(command: Start) -> None:
+    """It does not wait until the new one has started up."""
+    options = ["--workers", "2", "--timeout-worker-healthcheck", "60"]
+    with command("chain", *options, CACHE_OPENING="held") as server:
+        server.release("cache", times=2)
+        server.wait_for("search open", times=2)
+        server.stop("SIGHUP")
+        server.wait_for("cache held", times=3)
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        whole = held([*STARTED, *STOPPED], at="cache opening")
+        assert lifespans(server, of=3) == [whole, whole, INTERRUPTED]
+        assert "did not start up" not in server.output()
 
 
 def test_nobody_can_connect_while_workers_shut_down(command: Start) -> None:

@@ -20,8 +20,9 @@ from django_asgi_lifespan.adapters import (
     exit_despite_threads,
 )
 
-from .server import Config, Reloader, Server, Supervisor
+from .server import Config, Server
 from .stop import logger
+from .supervisors import Reloader, Supervisor
 
 __all__ = ("main",)
 

@@ -8,12 +8,7 @@ Overridden:
   config.py:555)
 - ``Server.startup`` (server.py:115)
 - ``LifespanOn.logger``, ``startup``, ``shutdown`` and ``main`` (lifespan/on.py:37,
-  lifespan/on.py:47, lifespan/on.py:64, lifespan/on.py:78)
-- ``Multiprocess.terminate_all``, ``join_all`` and ``keep_subprocess_alive``
-  (supervisors/multiprocess.py:165, supervisors/multiprocess.py:169,
-  supervisors/multiprocess.py:214), and ``handle_quit``, a name that it looks for
-  (supervisors/multiprocess.py:245)
-- ``BaseReload.shutdown`` (supervisors/basereload.py:102).
+  lifespan/on.py:47, lifespan/on.py:64, lifespan/on.py:78).
 """
 
 from __future__ import annotations
@@ -27,12 +22,11 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import HANDLED_SIGNALS
-from uvicorn.supervisors import Multiprocess
 
 from django_asgi_lifespan.adapters import (
     SHUTDOWN_FAILURE,
@@ -47,12 +41,7 @@ from django_asgi_lifespan.adapters import (
 
 from .stop import logger, orderly_stop, starting_server
 
-if TYPE_CHECKING:
-    from uvicorn.supervisors.basereload import BaseReload as ChangeReload
-else:  # one of two classes, as the packages that are installed allow
-    from uvicorn.supervisors import ChangeReload
-
-__all__ = ("Config", "Lifespan", "Reloader", "Server", "Supervisor")
+__all__ = ("Config", "Lifespan", "Server")
 
 
 class Lifespan(LifespanOn):
@@ -206,46 +195,3 @@ class Server(uvicorn.Server):
             sys.exit(STARTUP_FAILURE)
         probe.close()
         await probe.wait_closed()
-
-
-class Supervisor(Multiprocess):
-    """The parent of the workers, which tells how they fared by its exit code.
-
-    Attributes:
-        exit_code: 3 where a worker could not start up, 1 where one could not close everything.
-    """
-
-    exit_code = 0
-
-    def keep_subprocess_alive(self) -> None:
-        # An OS signal of which a worker may have died: it is not to be replaced.
-        if self.signal_queue or self.should_exit.is_set():
-            return
-        super().keep_subprocess_alive()
-        if self.should_exit.is_set():  # by a worker: OS signals are handled elsewhere
-            self.exit_code = STARTUP_FAILURE
-
-    def handle_quit(self) -> None:
-        """Stop as for SIGTERM."""
-        logger.info("Received SIGQUIT, exiting.")
-        self.should_exit.set()
-
-    def terminate_all(self) -> None:
-        # Workers close the port before they shut down, but it is open while anybody holds it.
-        for each in self.sockets:
-            each.close()
-        super().terminate_all()
-
-    def join_all(self) -> None:
-        super().join_all()
-        if SHUTDOWN_FAILURE in [process.exitcode for process in self.processes]:
-            self.exit_code = self.exit_code or SHUTDOWN_FAILURE
-
-
-class Reloader(ChangeReload):
-    """The parent of one worker, which is replaced whenever a file changes."""
-
-    def shutdown(self) -> None:
-        for each in self.sockets:  # as a supervisor does
-            each.close()
-        super().shutdown()
