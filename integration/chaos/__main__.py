@@ -12,7 +12,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 
@@ -31,11 +31,14 @@ TARGETS = (
 AT_A_TIME = 4
 """Stories side by side: more than processors, because most of a story is waiting."""
 
+Player = Callable[[Story], tuple[list[str], str]]
+"""Plays a story, and returns the rules that it broke, and a report."""
+
 TRIES = 3
 """How often a smaller story is played before it counts as one that breaks no rule."""
 
 
-def shrink(story: Story, *, within: float = 180.0) -> tuple[Story, str]:
+def shrink(story: Story, *, player: Player = play, within: float = 180.0) -> tuple[Story, str]:
     """Return the smallest story found in this time that breaks a rule, and its report."""
     end = time.monotonic() + within
     report = ""
@@ -44,7 +47,7 @@ def shrink(story: Story, *, within: float = 180.0) -> tuple[Story, str]:
         shrunk = False
         for smaller in story.smaller():
             for _ in range(TRIES):
-                violations, said = play(smaller)
+                violations, said = player(smaller)
                 if violations:
                     story, report, shrunk = smaller, "\n".join([*violations, said]), True
                     break

@@ -91,6 +91,8 @@ class Story:
     def read(cls, text: str) -> Self:
         """Return the story that was written as JSON."""
         read = json.loads(text)
+        for each in read["resources"]:
+            each["requires"] = tuple(each["requires"])
         kinds = {"resources": ResourceSpec, "clients": ClientSpec, "signals": SignalSpec}
         for name, kind in kinds.items():
             read[name] = tuple(kind(**each) for each in read[name])
