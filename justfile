@@ -84,7 +84,7 @@ matrix-show target *probes:
 matrix-smoke:
     python -m integration.harness smoke
 
-# Run the matrix with earlier releases of the servers and of Django
+# Run the matrix on other Pythons and with earlier releases of the servers and of Django
 [group('matrix')]
 matrix-versions *options:
     python -m integration.harness versions "$@"

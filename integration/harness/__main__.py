@@ -15,7 +15,7 @@ from .environments import ROOT
 from .matrix import Matrix
 from .notes import read_notes
 from .probes import read_probes
-from .releases import read_releases
+from .releases import find_releases
 from .results import FOLDER, VERSIONS, lacks, outdated, read_results, write_result
 from .targets import read_targets
 
@@ -32,6 +32,8 @@ def main() -> None:
         command.set_defaults(function=function)
         if function is run:
             command.add_argument("targets", nargs="*", default=["*"], help="names or patterns")
+        if function is versions:
+            command.add_argument("names", nargs="*", default=["*"], help="sets of versions.toml")
         if function in (run, versions):
             command.add_argument(
                 "--probe",
@@ -74,10 +76,10 @@ def smoke() -> list[str]:
     return Matrix(_available_python()).compare()
 
 
-def versions(probes: Sequence[str]) -> list[str]:
-    """Run targets with other releases, and write their results and the pages."""
+def versions(names: Sequence[str], probes: Sequence[str]) -> list[str]:
+    """Run targets on other Pythons and releases, and write their results and the pages."""
     deviations: list[str] = []
-    releases = read_releases()
+    releases = find_releases(names)
     matrix = Matrix(PYTHON, probes=probes)
     matrix.run_controls(matrix.find([each for it in releases.values() for each in it.targets]))
     for name, release in releases.items():

@@ -33,7 +33,10 @@ class Matrix:
     ) -> None:
         interpreter = find_interpreters().get(python)
         if interpreter is None:
-            sys.exit(f"The results are for Python {python}, which was not found here.")
+            sys.exit(
+                f"The results are for Python {python}, which was not found here. `just pythons` "
+                "lays 3.14 and 3.15 out."
+            )
         self.targets = read_targets()
         self.probes = read_probes()
         chosen = [p for p in self.probes if any(fnmatch.fnmatch(p.id, each) for each in probes)]

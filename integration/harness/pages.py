@@ -160,8 +160,6 @@ def _releases(book: Book) -> str:
             if (ours := book.results[target].outcome(probe.id))
             != (theirs := result.outcome(probe.id))
         ]
-        versions = ", ".join(f"{name} {version}" for name, version in release.versions.items())
-        what = f"**{release.title}** ({versions}; Python {release.python})"
-        lines.append(f"- {what}: {'' if differences else 'no difference.'}".rstrip())
+        lines.append(f"- {release}: {'' if differences else 'no difference.'}".rstrip())
         lines += differences
     return "\n".join(lines)
