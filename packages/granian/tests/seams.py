@@ -21,6 +21,7 @@ SEAMS = [
     ),
     ("granian/server/common.py:60", "if not self.interrupt_by_parent:"),
     ("granian/server/common.py:544", "self.main_loop_interrupt.wait()"),
+    ("granian/server/common.py:533 AbstractServer._reload", "self.main_loop_interrupt.clear()"),
     (
         "granian/server/common.py AbstractServer",
         "def _respawn_workers(self, workers, spawn_target, target_loader, delay: float = 0):",

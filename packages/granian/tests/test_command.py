@@ -83,6 +83,20 @@ def test_hup_replaces_workers(granian: Start) -> None:
         assert server.stories() == [[*STARTED, *STOPPED]] * 2
 
 
+@pytest.mark.parametrize("options", [(), ("--reload", "--reload-paths")], ids=["", "reload"])
+def test_a_stop_at_the_instant_of_a_restart(
+    granian: Start, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """Granian forgets a stop that comes before it has begun the restart."""
+    paths = [str(tmp_path)] if options else []
+    with granian("chain", *options, *paths, program=TWIN) as server:
+        server.wait_for("search open")
+        server.stop("SIGHUP")
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert [story[-1] for story in server.stories()] == ["pool closed"] * len(server.pids())
+
+
 @pytest.mark.parametrize("stop", ["SIGTERM", "Ctrl+C"])
 def test_workers_that_are_spawned_hear_os_signals(
     granian: Start, tmp_path: Path, stop: str

@@ -80,6 +80,9 @@ def _note(worker: BaseProcess) -> None:
     if respawn and not respawn["delay"] and len(failures) > respawn["self"].workers:
         _is_crash_loop = True
         respawn["self"].signal_handler_interrupt()
+    elif respawn and respawn["self"].interrupt_signal:
+        # A stop right after SIGHUP, which granian forgets (granian/server/common.py:533).
+        respawn["self"].main_loop_interrupt.set()
 
 
 def _note_spawned(worker: SpawnProcess) -> None:
