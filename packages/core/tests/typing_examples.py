@@ -10,6 +10,7 @@ from typing import Any
 
 import aiosqlite
 import httpx
+from django.test import LiveServerTestCase, TransactionTestCase
 from starlette.applications import Starlette
 from typing_extensions import Self, assert_type
 
@@ -25,6 +26,7 @@ from django_asgi_lifespan import (
 from django_asgi_lifespan.asgi import get_asgi_application
 from django_asgi_lifespan.driver import Application
 from django_asgi_lifespan.handler import LifespanASGIHandler
+from django_asgi_lifespan.testing import LifespanTestCase, LifespanTestMixin, LifespanUnderTest
 
 
 @resource
@@ -198,6 +200,37 @@ run_lifespan(only=[http_client, "pool"])
 run_lifespan_sync(only={http_client})
 run_lifespan(only="pool")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 run_lifespan_sync(only=http_client)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def fake_client() -> AsyncIterator[str]:
+    """A stand-in may be of any type: a fake need not be a subclass."""
+    yield "fake"
+
+
+class WeatherTests(LifespanTestCase):
+    """A test case of Django with the lifespan."""
+
+    lifespan_overrides = {http_client: fake_client, model: b"fake"}  # noqa: RUF012 - as users write
+    lifespan_only = ("pool", http_client)
+    lifespan_scope = "class"
+    lifespan_strict = True
+
+    def test_types(self) -> None:
+        """Fail in the type checker alone."""
+        assert_type(self.lifespan, LifespanUnderTest)
+        assert_type(self.lifespan.state, dict[str, Any])
+        assert_type(self.lifespan.run(answers(http_client.get())), bool)
+
+
+class StoredTests(LifespanTestMixin, TransactionTestCase):
+    """Another test case, with the mixin before it."""
+
+
+class BrowserTests(LifespanTestMixin, LiveServerTestCase):
+    """Another one."""
+
+    lifespan_scope = "module"  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
 
 resource(aiosqlite.connect)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
 resource(Pool())  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -79,9 +79,12 @@ TESTS = """
 
     @pytest.fixture
     def it_closes():
-        project.log.clear()
         yield
         assert project.log == ["opens", "closes"]
+
+    @pytest.fixture(autouse=True)
+    def log():
+        project.log.clear()
 
     def test_page(it_closes, live_lifespan_server):
         Group.objects.create(name="astronomers")
@@ -91,6 +94,12 @@ TESTS = """
     @pytest.mark.lifespan(overrides={project.word: "fake"})
     def test_stand_ins(live_lifespan_server):
         assert read(f"{live_lifespan_server.url}/events") == "data: fake 0\\n\\ndata: fake 1\\n\\n"
+
+    @pytest.mark.lifespan(only=[])
+    def test_a_part(live_lifespan_server):
+        with pytest.raises(Exception, match=r"Add it: only=\\[..., word\\]"):
+            project.word.get()
+        assert project.log == []
 
     def test_websocket(it_closes, live_lifespan_server):
         with connect(f"{live_lifespan_server.ws_url}/") as client:
@@ -142,7 +151,7 @@ def test_a_server_for_a_test(tmp_path: Path) -> None:
     """Pages, events and WebSockets, in the lifespan, with the rows that the test committed."""
     lines = run(tmp_path, "django", test_live=TESTS)
     text = "\n".join(lines)
-    assert "4 passed" in lines[-1], text
+    assert "5 passed" in lines[-1], text
     assert "2 errors" in lines[-1], text
     assert "StartupFailedError: word failed to start: ValueError: no entry" in text
     assert "ShutdownFailedError: word failed to stop: ValueError: no exit" in text
@@ -162,6 +171,20 @@ def test_a_server_without_pytest_django(tmp_path: Path) -> None:
             url = f"{live_lifespan_server.url}/events"
             with urllib.request.urlopen(url, timeout=60) as response:
                 assert response.read().startswith(b"data: real 0")
+    """
+    lines = run(tmp_path, test_live=test)
+    assert lines[-1].startswith("1 passed"), "\n".join(lines)
+
+
+def test_the_plugin_is_lean(tmp_path: Path) -> None:
+    """It loads neither Django, uvicorn nor the resources of the project until a test needs it."""
+    test = """
+        import sys
+
+        def test_modules():
+            assert "django_asgi_lifespan_uvicorn.pytest_plugin" in sys.modules
+            others = {"asgiref", "django", "uvicorn", "django_asgi_lifespan.declaration"}
+            assert not others & sys.modules.keys()
     """
     lines = run(tmp_path, test_live=test)
     assert lines[-1].startswith("1 passed"), "\n".join(lines)

@@ -3,31 +3,41 @@
 import importlib
 import typing
 
-from .errors import (
-    AdapterError,
-    LifespanError,
-    LifespanFailedError,
-    LifespanProtocolError,
-    LifespanUnsupportedError,
-    ReceiverError,
-    ResourceDeclarationError,
-    ResourceUnavailableError,
-    ShutdownFailedError,
-    StartupFailedError,
-)
-from .resources import Resource, resource
-
 if typing.TYPE_CHECKING:
     from .compat import asgi_lifespan
+    from .errors import (
+        AdapterError,
+        LifespanError,
+        LifespanFailedError,
+        LifespanProtocolError,
+        LifespanUnsupportedError,
+        ReceiverError,
+        ResourceDeclarationError,
+        ResourceUnavailableError,
+        ShutdownFailedError,
+        StartupFailedError,
+    )
     from .handler import LifespanASGIRequest
     from .mounted import mounted_application
+    from .resources import Resource, resource
     from .running import run_lifespan, run_lifespan_sync
     from .signals import asgi_shutdown, asgi_startup, asgi_stopping
     from .state import get_state, stopping
     from .status import lifespan_status
-else:  # what not every project uses is loaded at its first use
+else:  # each is loaded at its first use, because pytest imports this package for its plugin
     _MODULES = {
+        "AdapterError": "errors",
         "LifespanASGIRequest": "handler",
+        "LifespanError": "errors",
+        "LifespanFailedError": "errors",
+        "LifespanProtocolError": "errors",
+        "LifespanUnsupportedError": "errors",
+        "ReceiverError": "errors",
+        "Resource": "resources",
+        "ResourceDeclarationError": "errors",
+        "ResourceUnavailableError": "errors",
+        "ShutdownFailedError": "errors",
+        "StartupFailedError": "errors",
         "asgi_lifespan": "compat",
         "asgi_shutdown": "signals",
         "asgi_startup": "signals",
@@ -35,6 +45,7 @@ else:  # what not every project uses is loaded at its first use
         "get_state": "state",
         "lifespan_status": "status",
         "mounted_application": "mounted",
+        "resource": "resources",
         "run_lifespan": "running",
         "run_lifespan_sync": "running",
         "stopping": "state",

@@ -50,7 +50,8 @@ class ProjectLifespan:
         close_websockets: awaited at the shutdown, after the notice of it and before anything is
             stopped.
         only: the resources, or names of resources, that start with those that they require. Nothing
-            else does, and no Django signal is sent. Without it, everything starts.
+            else does, and no Django signal is sent. Without it, everything starts. The server of a
+            test passes it in the scope, as ``django_asgi_lifespan.only``.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ProjectLifespan:
         only: Iterable[object] | None = None,
     ) -> None:
         scope.setdefault("state", {})
+        only = scope.get("django_asgi_lifespan.only", only)
         self.lifespan = Lifespan(application, receive=receive)
         self.lifespan.close_websockets = close_websockets
         self.lifespan.is_partial = only is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -46,12 +46,13 @@ def run_live_server(
     application: Application | None = None,
     *,
     overrides: Mapping[Resource[Any], object] | None = None,
+    only: Iterable[Resource[Any] | str] | None = None,
 ) -> Generator[LiveServer]:
     """Serve *application* by uvicorn on a free port of 127.0.0.1, inside its own lifespan.
 
     Args:
         application: by default that of the setting ``ASGI_APPLICATION``, or Django's.
-        overrides: as in ``run_lifespan_around_test()``.
+        overrides, only: as in ``run_lifespan_around_test()``.
 
     Raises:
         StartupFailedError: something failed to start. The log has the traceback.
@@ -63,7 +64,7 @@ def run_live_server(
             stack.enter_context(stand_in(resource, value))
         stack.enter_context(modify_settings(ALLOWED_HOSTS={"append": HOST}))
         listening = stack.enter_context(socket.create_server((HOST, 0)))
-        server = _ServerUnderTest(application or _application())
+        server = _ServerUnderTest(application or _application(), only)
         thread = threading.Thread(target=server.run, args=([listening],), name="live server")
         thread.start()
         stack.callback(thread.join)
@@ -94,7 +95,7 @@ class _ServerUnderTest(StoppableServer):
         failure: the message of a startup or shutdown that failed.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, only: Iterable[object] | None) -> None:
         config = Config(
             self._answer,
             interface="asgi3",
@@ -105,13 +106,18 @@ class _ServerUnderTest(StoppableServer):
         self.is_ready = threading.Event()
         self.failure = ""
         self._application = application
+        self._only = only
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def note(message: Any) -> None:
             self.failure = message.get("message", "")
             await send(message)
 
-        await self._application(scope, receive, note if scope["type"] == "lifespan" else send)
+        if scope["type"] == "lifespan":
+            scope["django_asgi_lifespan.only"] = self._only
+            await self._application(scope, receive, note)
+        else:
+            await self._application(scope, receive, send)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -36,5 +36,5 @@ def _alone(request: pytest.FixtureRequest) -> Generator[LiveServer]:
 
     from .live import run_live_server
 
-    with run_live_server(overrides=marker_options(request).get("overrides")) as server:
+    with run_live_server(**marker_options(request)) as server:
         yield server
