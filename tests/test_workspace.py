@@ -23,7 +23,7 @@ RUNSERVER = {
 }
 # A file named server.py or worker.py has subclasses of the server's classes.
 ADAPTERS = {
-    "daphne": COMMON | COMMAND | RUNSERVER | {"server.py"},
+    "daphne": COMMON | COMMAND | RUNSERVER | {"server.py", "live.py"},
     "granian": COMMON | COMMAND,
     "gunicorn": COMMON | {"worker.py", "asgi_worker.py", "uvicorn_worker.py"},
     "hypercorn": COMMON | COMMAND,

@@ -39,6 +39,14 @@ SEAMS = [
         "daphne/cli.py:310 CommandLineInterface.run",
         "if self.server.abort_start:\n            exit(1)",
     ),
+    # The live server of Channels
+    ("daphne/testing.py", "def _reinstall_reactor("),
+    ("daphne/testing.py DaphneProcess.__init__", "self.get_application = get_application"),
+    ("daphne/testing.py DaphneProcess.resolve_port", "if self.server.listening_addresses:"),
+    (
+        "channels/testing/live.py ChannelsLiveServerTestCase.setUpClass",
+        "cls._server_process = cls.ProtocolServerProcess(",
+    ),
     # Connections
     ("daphne/http_protocol.py WebRequest", "def connectionLost("),
     (

@@ -7,9 +7,12 @@ import sys
 from contextlib import AbstractContextManager
 from typing import Any
 
-from django_asgi_lifespan.adapters import AdaptedLifespan, Adapter, hold, is_held
+from django_asgi_lifespan.adapters import AdaptedLifespan, Adapter, Application, hold, is_held
 
-__all__ = ("DaphneAdapter",)
+__all__ = ("DaphneAdapter", "applications")
+
+applications: list[Application] = []
+"""The applications with a lifespan that this process has made, the outermost last."""
 
 
 class DaphneAdapter(Adapter):
@@ -22,10 +25,11 @@ class DaphneAdapter(Adapter):
 
     def application_made(self, application: Any) -> None:
         """Wait for daphne to run this process, which it may never do."""
+        applications.append(application)
         if "daphne.server" in sys.modules:
             from .stop import watch_reactor
 
-            watch_reactor(application)
+            watch_reactor()
 
     def lifespan(self, lifespan: AdaptedLifespan) -> AbstractContextManager[object] | None:
         """Let the stop of the server whose startup goes on in this event loop know *lifespan*."""

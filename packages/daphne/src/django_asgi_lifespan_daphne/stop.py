@@ -53,15 +53,14 @@ from django_asgi_lifespan.adapters import (
     variables_on_stack,
 )
 
-__all__ = ("ServedApplication", "applications", "current", "reactor", "watch_reactor")
+from .hooks import applications
+
+__all__ = ("ServedApplication", "current", "reactor", "watch_reactor")
 
 logger = logging.getLogger("django_asgi_lifespan")
 
 reactor: Any = installed_reactor
 """The reactor that daphne runs."""
-
-applications: list[Application] = []
-"""The applications with a lifespan that this process has made, the outermost last."""
 
 _served: list[ServedApplication] = []
 
@@ -71,14 +70,14 @@ def current() -> ServedApplication | None:
     return _served[-1] if _served else None
 
 
-def watch_reactor(application: Application) -> None:
+def watch_reactor() -> None:
     """Give daphne a lifespan as soon as it runs the reactor of this process, if it ever does."""
-    if not applications and not reactor.running:
+    if not _watches and not reactor.running:
         watch = _Watch()
+        _watches.append(watch)
         reactor.callWhenRunning(watch.started)
         # Earlier than that of daphne, and so called before it.
         reactor.addSystemEventTrigger("before", "shutdown", watch.stopping)
-    applications.append(application)
 
 
 class _Watch:
@@ -97,6 +96,9 @@ class _Watch:
         return None if self._served is None else self._served.end()
 
 
+_watches: list[_Watch] = []
+
+
 class ServedApplication:
     """The application of a server of daphne, served inside of its lifespan.
 
@@ -111,6 +113,7 @@ class ServedApplication:
 
     Attributes:
         exit_code: the one for the process: 0, 3 without a startup, 1 where the shutdown failed.
+        failure: the message of that failure.
         stop: there when the event loop runs.
     """
 
@@ -122,6 +125,7 @@ class ServedApplication:
         limit_of_reload: float = 0.0,
     ) -> None:
         self.exit_code = 0
+        self.failure = ""
         self.stop: Stop
         self._server: Any = server
         self._is_ready = is_ready
@@ -255,7 +259,7 @@ class ServedApplication:
             await self._start_up()
         except LifespanError as error:
             log_failure(logger, "Application startup failed: %s", error)
-            self._fail(STARTUP_FAILURE)
+            self._fail(STARTUP_FAILURE, error)
             self.stop.request()
         else:
             self._is_open = True
@@ -281,10 +285,10 @@ class ServedApplication:
             await self._lifespan.shutdown()
         except LifespanError as error:
             log_failure(logger, "Application shutdown failed: %s", error)
-            self._fail(SHUTDOWN_FAILURE)
+            self._fail(SHUTDOWN_FAILURE, error)
 
-    def _fail(self, code: int) -> None:
-        self.exit_code = code
+    def _fail(self, code: int, error: LifespanError) -> None:
+        self.exit_code, self.failure = code, str(error)
         self._server.abort_start = _ExitCode(code) if self._is_of_command else True
 
     def _close_at_exit(self) -> None:
