@@ -269,6 +269,19 @@ def test_a_worker_is_noted_before_it_is_spawned(
     assert capsys.readouterr().out == ("" if prepare is None else "prepared\n")
 
 
+def test_a_process_of_a_forked_worker_is_none_of_the_parents(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not noted, and nothing is called in it."""
+    noted: list[SpawnProcess] = []
+    note_spawned(noted.append, prepare=functools.partial(noted.clear))
+    reduce: Any = copyreg.dispatch_table.pop(SpawnProcess)
+    monkeypatch.setattr(os, "getpid", lambda: 0)
+    _, arguments, _ = reduce(SpawnProcess())
+    assert arguments == (SpawnProcess, None)
+    assert noted == []
+
+
 class Worker(SpawnProcess):
     """A worker that does more than its base class."""
 

@@ -28,9 +28,17 @@ SEAMS = [
     ),
     ("granian/server/common.py:553", "if any(cycle - self.respawned_wrks.get(idx, 0) <= 5.5"),
     ("granian/server/common.py:549", "if not self.respawn_failed_workers:"),
+    ("granian/cli.py", "'--workers-kill-timeout',"),
+    ("granian/cli.py", "'--reload/--no-reload',"),
+    ("granian/cli.py entrypoint", "cli(auto_envvar_prefix='GRANIAN')"),
     ("granian/_signals.py set_main_signals", "signal.signal(sig, interrupt_handler)"),
     # The worker
     ("granian/server/mp.py:98", "multiprocessing.get_context(self._spawn_method).Process("),
+    ("granian/server/mp.py WorkerProcess._spawn", "name='granian-worker'"),
+    (
+        "granian/server/mp.py:53 WorkerProcess.__init__",
+        "if self._spawn_method not in {'fork', 'spawn'}:",
+    ),
     ("granian/server/mp.py:181 MPServer", "def _spawn_asgi_lifespan_worker("),
     (
         "granian/server/mp.py MPServer._spawn_asgi_lifespan_worker",

@@ -14,7 +14,7 @@ import pytest
 
 from testkit.client import HOST
 from testkit.processes import Process, start
-from testkit.stories import STARTED, STOPPED
+from testkit.stories import STARTED, STOPPED, TRACEBACK
 
 pytestmark = [
     pytest.mark.process,
@@ -54,18 +54,20 @@ application = Starlette(routes=[Mount("/", django)], lifespan=lifespan)
 """
 
 PRELOADED = """
-import sys
+import multiprocessing, sys
 from project.asgi import application
 from granian import Granian
 from granian.constants import Interfaces
 
-Granian(
-    "project.asgi:application",
-    port=int(sys.argv[1]),
-    interface=Interfaces.ASGI,
-    workers_kill_timeout=4,
-).serve()
-print("the program goes on")
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[2])
+    Granian(
+        "project.asgi:application",
+        port=int(sys.argv[1]),
+        interface=Interfaces.ASGI,
+        workers_kill_timeout=4,
+    ).serve()
+    print("the program goes on")
 """
 
 THREAD = """
@@ -107,18 +109,16 @@ async def children():
     yield
 """
 
+BLOCK = "from testkit import gates\ngates.block('import')\n"
+
 MODULES = {
     "forking": FORKING,
     "with_children": WITH_CHILDREN,
-    "agent_granian": AGENT + "import runpy\nrunpy.run_module('granian', run_name='__main__')",
     "agent_twin": AGENT
-    + "import runpy\nrunpy.run_module('django_asgi_lifespan_granian', run_name='__main__')",
-    "spawning": AGENT
     + """
-import multiprocessing, runpy
+import runpy
 
 if __name__ == "__main__":
-    multiprocessing.set_start_method("spawn")
     runpy.run_module("django_asgi_lifespan_granian", run_name="__main__")
 """,
     "early_sigterm": BEFORE_THE_LIFESPAN.format(signal="SIGTERM"),
@@ -126,25 +126,31 @@ if __name__ == "__main__":
     "front_driver": STARLETTE.format(lifespan="LifespanDriver(django)"),
     "preloaded": PRELOADED,
     "with_thread": THREAD,
-    "slow_import": "from testkit import gates\ngates.block('import')\n"
-    "from project.asgi import application",
+    "slow_import": f"{BLOCK}from project.asgi import application",
+    "slow_rest": f"from project.asgi import application\n{BLOCK}",
+    "spawned/sitecustomize": "import multiprocessing\nmultiprocessing.set_start_method('spawn')",
 }
 
 Serve = Callable[..., AbstractContextManager[Process]]
 TWIN = "django_asgi_lifespan_granian"
+SCRIPT = str(Path(sys.executable).with_name("granian"))
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Serve:
-    """Return a function that starts a module as a program, beside the modules of the tests."""
+    """Return a function that starts a module or a script, beside the modules of the tests."""
+    (tmp_path / "spawned").mkdir()
     for name, content in MODULES.items():
         (tmp_path / f"{name}.py").write_text(content)
 
-    def launch(*program: str, **environment: str) -> AbstractContextManager[Process]:
+    def launch(
+        *program: str, spawned: bool = False, **environment: str
+    ) -> AbstractContextManager[Process]:
+        folders = [str(tmp_path), *([str(tmp_path / "spawned")] if spawned else [])]
         return start(
-            [sys.executable, "-m", *program],
+            [sys.executable, *([] if Path(program[0]).is_absolute() else ["-m"]), *program],
             "chain",
-            environment={"PYTHONPATH": str(tmp_path), **environment},
+            environment={"PYTHONPATH": os.pathsep.join(folders), **environment},
         )
 
     return launch
@@ -155,13 +161,13 @@ def options(application: str = "project.asgi") -> list[str]:
     return [f"{application}:application", "--interface", "asgi", "--host", HOST, "--port", "{port}"]
 
 
-@pytest.mark.parametrize("program", ["agent_twin", "spawning"])
+@pytest.mark.parametrize("spawned", [False, True])
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_the_parent_hears_os_signals_beside_older_threads(
-    serve: Serve, name: str, program: str
+    serve: Serve, name: str, *, spawned: bool
 ) -> None:
     """Any of them may get an OS signal, which ends no wait of the main thread then."""
-    with serve(program, *options()) as server:
+    with serve("agent_twin", *options(), spawned=spawned) as server:
         server.wait_until_serving()
         server.stop("SIGHUP")
         server.wait_for("search open", times=2)
@@ -237,9 +243,11 @@ def test_the_adapter_is_on_behind_applications(serve: Serve, module: str, front:
         assert server.story() == [*STARTED, "stream open", closed, *STOPPED]
 
 
-def test_a_spawned_worker_knows_its_limit(serve: Serve) -> None:
-    """From Python 3.14 on, granian spawns its workers. The parent tells them how long it waits."""
-    with serve("spawning", *options(), "--workers-kill-timeout", "4s") as server:
+@pytest.mark.parametrize("program", ["granian", SCRIPT, TWIN, "agent_twin"])
+def test_a_spawned_worker_knows_its_limit(serve: Serve, program: str) -> None:
+    """Granian, which spawns its workers from Python 3.14 on, does not tell them."""
+    kill = ("--workers-kill-timeout", "4s")
+    with serve(program, *options(), *kill, spawned=True) as server:
         server.wait_until_serving()
         server.send("/stream/?deaf")
         server.wait_for("stream open")
@@ -249,9 +257,17 @@ def test_a_spawned_worker_knows_its_limit(serve: Serve) -> None:
         assert server.story() == [*STARTED, "stream open", closed, *STOPPED]
 
 
-def test_a_program_that_imported_the_application_before(serve: Serve) -> None:
-    """The adapter is on in its workers, which have that limit. The program goes on afterwards."""
-    with serve("preloaded", "{port}") as server:
+@pytest.mark.parametrize(
+    ("method", "environment"), [("fork", {}), ("spawn", {"GRANIAN_WORKERS_KILL_TIMEOUT": "4"})]
+)
+def test_a_program_that_imported_the_application_before(
+    serve: Serve, method: str, environment: dict[str, str]
+) -> None:
+    """The adapter is on in its workers, which have that limit. The program goes on afterwards.
+
+    A spawned worker reads the limit from the environment alone.
+    """
+    with serve("preloaded", "{port}", method, **environment) as server:
         server.wait_until_serving()
         server.send("/stream/?deaf")
         server.wait_for("stream open")
@@ -330,12 +346,19 @@ def test_a_stop_while_workers_are_replaced(serve: Serve, module: str, interval: 
         assert [story[-1] for story in server.lifespans()] == ["pool closed"] * len(server.pids())
 
 
-def test_an_os_signal_during_the_import_in_a_worker(serve: Serve) -> None:
-    """Nothing is open yet, and nothing is opened."""
-    with serve(TWIN, *options("slow_import")) as server:
+@pytest.mark.parametrize("spawned", [False, True])
+@pytest.mark.parametrize(
+    ("module", "application"), [(TWIN, "slow_import"), ("granian", "slow_rest")]
+)
+def test_an_os_signal_during_the_import_in_a_worker(
+    serve: Serve, module: str, application: str, *, spawned: bool
+) -> None:
+    """Nothing is open yet, and nothing is opened. granian's own command hears of it too late."""
+    with serve(module, *options(application), spawned=spawned) as server:
         server.wait_for("import blocked")
         server.stop("Ctrl+C")
         server.wait_for_output("Shutting down granian")
         server.release("import")
         assert server.wait() == 0
-        assert "pool opening" not in server.story()
+        assert server.story() == ["import blocked"]
+        assert TRACEBACK not in server.output()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ from django_asgi_lifespan.adapters import (
     variables_on_stack,
 )
 
-from .stop import KILL_TIMEOUT, SHUTDOWN_FAILED
+from .stop import SHUTDOWN_FAILED
 
 __all__ = ("main",)
 
@@ -44,7 +45,9 @@ def main() -> None:
         SystemExit: with the exit code: 1 where a worker could not close everything.
     """
     os.environ.setdefault("GRANIAN_WORKERS_KILL_TIMEOUT", str(KILL_LIMIT))
-    note_spawned(_note_spawned)
+    # granian sends its workers SIGTERM for a Ctrl+C.
+    ignore = functools.partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    note_spawned(_note_spawned, prepare=ignore)
     if sys.platform != "win32":
         os.register_at_fork(before=_note_forked, after_in_parent=_take_over, after_in_child=_reset)
     code: str | int | None = 0
@@ -86,12 +89,13 @@ def _note(worker: BaseProcess) -> None:
 
 
 def _note_spawned(worker: SpawnProcess) -> None:
-    """Take note of a worker that is about to be spawned."""
+    """Take note of a worker that is about to be spawned, and tell it its options."""
     serve = variables_on_stack(cast("Any", AbstractServer).serve)
-    if serve is not None and parent_process() is None:
+    if serve is not None:
         _note(worker)
         _take_over()
-        os.environ[KILL_TIMEOUT] = str(serve["self"].workers_kill_timeout)
+        os.environ["GRANIAN_WORKERS_KILL_TIMEOUT"] = str(serve["self"].workers_kill_timeout)
+        os.environ["GRANIAN_RELOAD"] = str(serve["self"].reload_on_changes)
 
 
 def _take_over() -> None:

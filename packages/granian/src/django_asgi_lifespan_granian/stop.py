@@ -28,10 +28,7 @@ from django_asgi_lifespan.adapters import (
     exit_despite_threads,
 )
 
-__all__ = ("KILL_TIMEOUT", "SHUTDOWN_FAILED", "Worker")
-
-KILL_TIMEOUT = "DJANGO_ASGI_LIFESPAN_KILL_TIMEOUT"
-"""The environment variable in which the twin tells a spawned worker its limit."""
+__all__ = ("SHUTDOWN_FAILED", "Worker")
 
 logger = logging.getLogger("_granian")  # the one that granian's log configuration shows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import os
 from collections.abc import Callable
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -13,15 +14,18 @@ __all__ = ("note_spawned",)
 def note_spawned(
     note: Callable[[SpawnProcess], object], *, prepare: Callable[[], object] | None = None
 ) -> None:
-    """Call *note* with each worker that is about to be spawned, in this process.
+    """Call *note* with each worker that this process is about to spawn.
 
     If *note* changes the class of the worker, the process itself gets that class, too.
 
     Args:
         prepare: called in the worker, before it imports anything for its work. It is pickled.
     """
+    parent = os.getpid()
 
     def reduce(worker: SpawnProcess) -> tuple[Any, ...]:
+        if os.getpid() != parent:  # a worker that was forked spawns a process of its own
+            return _make, (type(worker), None), vars(worker)
         note(worker)
         return _make, (type(worker), prepare), vars(worker)
 
