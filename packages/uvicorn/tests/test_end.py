@@ -15,7 +15,7 @@ import pytest
 
 from testkit.client import HOST
 from testkit.processes import Process, start
-from testkit.stories import STARTED, STOPPED, TRACEBACK
+from testkit.stories import FOUND, STARTED, STOPPED, TRACEBACK
 
 from .conftest import CANCELS_QUIETLY, Start
 
@@ -243,7 +243,6 @@ def test_a_stuck_thread_ends_whatever_has_become_of_stdout(stdout: str) -> None:
     read, write = os.pipe()
     script = "exec 1>&-; exec " if stdout == "closed" else "exec "
     words = [*MODULE, "project.asgi:application", *OPTIONS, "--timeout-graceful-shutdown", "1"]
-    words += ["--no-use-colors", "--loop", "asyncio"]  # else they need a standard output
     command = ["sh", "-c", script + '"$0" "$@"', *words]
     with start(command, "chain", stdout=write) as server:
         os.close(write)
@@ -254,3 +253,17 @@ def test_a_stuck_thread_ends_whatever_has_become_of_stdout(stdout: str) -> None:
         server.stop("SIGINT")
         assert server.wait() == 1
         assert server.story() == [*STARTED, "request stuck", *STOPPED]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_stdout_may_be_closed(workers: str) -> None:
+    """In the workers, too, and with each event loop."""
+    words = [*MODULE, "project.asgi:application", *OPTIONS, "--workers", workers]
+    with start(["sh", "-c", 'exec 1>&-; exec "$0" "$@"', *words], "chain") as server:
+        server.wait_for("search open", times=int(workers))
+        server.wait_until_serving()
+        assert server.get("/async/") == FOUND
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+        assert server.lifespans() == [[*STARTED, *STOPPED]] * int(workers)
+        assert TRACEBACK not in server.output()

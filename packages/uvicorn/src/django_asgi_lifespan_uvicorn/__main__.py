@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import sys
 from types import FrameType
@@ -19,9 +20,22 @@ def main() -> None:
     """
     for number in OS_SIGNALS:
         signal.signal(number, _end)
+    if sys.stdout is None:
+        _open_stdout()
     from .command import main as command
 
     command()
+
+
+def _open_stdout() -> None:
+    """Open a standard output where it was closed, for this process and its workers.
+
+    uvicorn asks whether it is a terminal. uvloop aborts the process if a file of its own has the
+    number of a closed stream.
+    """
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.set_inheritable(null, True)
+    sys.stdout = os.fdopen(null, "w", closefd=False)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
