@@ -17,12 +17,15 @@ from tools import index_page, site
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+INDEX_PAGES = [page for page in site.places() if page.startswith("packages/")]
 PAGES = ["README.md"]
 PAGES += [
     f"docs/{page}.md"
     for page in ("guide", "adapters", "operations", "database", "deployment", "mcp")
 ]
-PAGES += [f"docs/{page}.md" for page in ("fastapi", "moving", "tasks", "wsgi")]
+PAGES += [
+    f"docs/{page}.md" for page in ("fastapi", "moving", "observability", "servers", "tasks", "wsgi")
+]
 PAGES += [
     f"packages/{server}/README.md" for server in ("daphne", "granian", "hypercorn", "uvicorn")
 ]
@@ -72,6 +75,13 @@ def test_links_on_the_index_lead_to_the_home_of_the_repository(address: str, lin
     page = index_page.index_page(address)
     assert link in page
     assert all(each["target"].startswith("https://") for each in site.links(page))
+
+
+@pytest.mark.parametrize("page", INDEX_PAGES)
+def test_a_page_on_the_index_has_no_link_that_leads_nowhere_there(page: str) -> None:
+    """Those of the adapters stand alone. That of the core has the links of README.md."""
+    for link in site.links((ROOT / page).read_text(encoding="utf-8")):
+        assert link["target"].startswith("https://"), link["target"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,30 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return folder / "html"
+
+
+def test_the_site_links_to_other_projects_if_their_inventories_are_there(
+    html: Path, tmp_path: Path
+) -> None:
+    """``just docs`` builds it without them, and without a warning."""
+    for name in ("python", "django", "asgiref"):
+        entry = "collections.abc.AsyncIterator py:class 1 library/abc.html#$ -\n"
+        header = f"# Sphinx inventory version 2\n# Project: {name}\n# Version: 1\n# zlib\n"
+        content = zlib.compress(entry.encode() if name == "python" else b"")
+        (tmp_path / f"{name}.inv").write_bytes(header.encode() + content)
+    source = html.with_name("source")
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-j", "auto", source, tmp_path, "api.md"],
+        cwd=source,
+        env={**os.environ, "SITE_INTERSPHINX": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "api.html").read_text(encoding="utf-8")
+    assert "https://docs.python.org/3/library/abc.html#collections.abc.AsyncIterator" in text
 
 
 def test_each_page_is_in_the_site_with_the_version(html: Path) -> None:

@@ -1,5 +1,6 @@
 import os
-from typing import Any
+
+from starlette.types import Receive, Scope, Send
 
 from django_asgi_lifespan import mounted_application
 from django_asgi_lifespan.asgi import LifespanApplication, get_asgi_application
@@ -13,7 +14,7 @@ from cinema.lifespan import films  # noqa: E402
 api = mounted_application(make_api(), name="api", requires=[films])
 
 
-async def route(scope: Any, receive: Any, send: Any) -> None:
+async def route(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] in ("http", "websocket") and scope["path"] == "/tickets":
         await api.get()(scope, receive, send)
     else:

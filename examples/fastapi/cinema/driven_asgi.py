@@ -9,7 +9,7 @@ from django_asgi_lifespan import run_lifespan
 from django_asgi_lifespan.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cinema.settings")
-django_application: Any = get_asgi_application()
+django_application = get_asgi_application()
 
 from cinema.lifespan import films  # noqa: E402 - Django has to be set up before
 

@@ -1,5 +1,6 @@
 import os
-from typing import Any
+
+from starlette.types import Receive, Scope, Send
 
 from django_asgi_lifespan.asgi import LifespanApplication, get_asgi_application
 
@@ -9,7 +10,7 @@ django_application = get_asgi_application()
 from search.lifespan import mcp_application  # noqa: E402 - Django has to be set up before
 
 
-async def route(scope: Any, receive: Any, send: Any) -> None:
+async def route(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http" and scope["path"] == "/mcp":
         await mcp_application.get()(scope, receive, send)
     else:

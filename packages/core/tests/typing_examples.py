@@ -10,8 +10,12 @@ from typing import Any
 
 import aiosqlite
 import httpx
+from asgiref.typing import ASGI3Application
 from django.test import LiveServerTestCase, TransactionTestCase
+from fastapi import FastAPI
+from starlette import types
 from starlette.applications import Starlette
+from starlette.routing import Mount
 from typing_extensions import Self, assert_type
 
 from django_asgi_lifespan import (
@@ -23,8 +27,8 @@ from django_asgi_lifespan import (
     run_lifespan,
     run_lifespan_sync,
 )
-from django_asgi_lifespan.asgi import get_asgi_application
-from django_asgi_lifespan.driver import Application
+from django_asgi_lifespan.asgi import LifespanApplication, get_asgi_application
+from django_asgi_lifespan.driver import Application, LifespanDriver
 from django_asgi_lifespan.handler import LifespanASGIHandler
 from django_asgi_lifespan.testing import LifespanTestCase, LifespanTestMixin, LifespanUnderTest
 
@@ -176,6 +180,29 @@ def declare_those(those: Collection[Resource[Any]], names: set[str]) -> None:
     resource(Pool, name="g", requires={"pool", http_client})
     resource(name="h", requires=resources)(Pool)
     mounted_application(child, name="m", requires=["pool"])
+
+
+async def route(scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
+    """Pass requests on, with the types of Starlette."""
+    await get_asgi_application()(scope, receive, send)
+    await LifespanApplication(FastAPI())(scope, receive, send)
+    await mounted.get()(scope, receive, send)
+
+
+def fit_applications() -> list[ASGI3Application]:
+    """Applications of Starlette, FastAPI and asgiref take the place of ours, and ours of theirs."""
+    starlette = Starlette(routes=[Mount("/", app=get_asgi_application())])
+    fastapi = FastAPI()
+    fastapi.mount("/django", LifespanApplication(starlette))
+    fastapi.mount("/mounted", mounted.get())
+    ours: list[ASGI3Application] = [get_asgi_application(), LifespanApplication(route)]
+    LifespanDriver(fastapi)
+    LifespanDriver(ours[0])
+    LifespanApplication(ours[0])
+    mounted_application(fastapi, name="fastapi")
+    mounted_application(ours[1], name="ours")
+    mounted_application(factory=FastAPI, name="made")
+    return [*ours, mounted.get()]
 
 
 async def answers(client: httpx.AsyncClient) -> bool:

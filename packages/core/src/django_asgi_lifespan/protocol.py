@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -10,8 +10,10 @@ from .errors import LifespanProtocolError, ShutdownFailedError, StartupFailedErr
 
 __all__ = ("Application", "Message", "Receive", "Scope", "Send", "speak_lifespan")
 
-Scope = dict[str, Any]
-Message = Mapping[str, Any]
+# Each library has types of its own for scopes and messages: Starlette a mutable mapping, asgiref a
+# union of typed dictionaries. With Any, their applications and ours can be passed to each other.
+Scope = Any
+Message = Any
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
