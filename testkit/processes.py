@@ -228,6 +228,12 @@ class Process:
         self._connections.callback(websocket.vanish)
         return websocket
 
+    def type(self, text: str) -> None:
+        """Write to the standard input, which has to be a pipe."""
+        assert self._process.stdin
+        self._process.stdin.write(text.encode())
+        self._process.stdin.flush()
+
     # Gates and files
 
     def release(self, gate: str, *, times: int = 1) -> None:
@@ -301,6 +307,8 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
 
 
 def _python_path(wanted: str | None) -> str:

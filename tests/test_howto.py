@@ -33,7 +33,7 @@ def test_a_page_and_its_example_link_to_each_other(page: str, example: str) -> N
     assert f"](../../docs/{page}.md)" in (ROOT / f"examples/{example}/README.md").read_text()
 
 
-MOVED = """
+BLOCKS = """
 import sys
 from pathlib import Path
 
@@ -48,18 +48,29 @@ from django_asgi_lifespan import run_lifespan_sync
 for block in Path(sys.argv[1]).read_text().split("```python\\n")[1:]:
     exec(block.split("```")[0])
 with run_lifespan_sync() as running:
-    print(type(http_client.get()).__name__, *sorted(running.state))
+    eval(sys.argv[2])
 """
 
 
-def test_the_page_about_moving_declares_two_resources() -> None:
-    """One in the place of a global, one that FastAPI had."""
+def run_page(page: str, expression: str) -> str:
+    """The output of the expression inside a lifespan with the resources that the page declares."""
     done = subprocess.run(
-        [sys.executable, "-c", MOVED, str(ROOT / "docs/moving.md")],
+        [sys.executable, "-c", BLOCKS, str(ROOT / page), expression],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "AsyncClient http_client weather_client\n"
+    return done.stdout
+
+
+def test_the_page_about_moving_declares_two_resources() -> None:
+    """One in the place of a global, one that FastAPI had."""
+    expression = "print(type(http_client.get()).__name__, *sorted(running.state))"
+    assert run_page("docs/moving.md", expression) == "AsyncClient http_client weather_client\n"
+
+
+def test_the_page_about_reasons_keeps_a_task_group_open() -> None:
+    """Whose task runs until the resource is closed."""
+    assert run_page("docs/why.md", "print(*heartbeat.get())") == "beat\n"

@@ -23,9 +23,8 @@ PAGES += [
     f"docs/{page}.md"
     for page in ("guide", "adapters", "operations", "database", "deployment", "mcp")
 ]
-PAGES += [
-    f"docs/{page}.md" for page in ("fastapi", "moving", "observability", "servers", "tasks", "wsgi")
-]
+PAGES += [f"docs/{page}.md" for page in ("fastapi", "moving", "observability", "servers")]
+PAGES += [f"docs/{page}.md" for page in ("tasks", "why", "wsgi")]
 PAGES += [
     f"packages/{server}/README.md" for server in ("daphne", "granian", "hypercorn", "uvicorn")
 ]

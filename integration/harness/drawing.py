@@ -6,8 +6,13 @@ from collections.abc import Iterator
 
 from .results import Result
 
-SCENARIO = "term-group"
-"""SIGTERM to the whole process group, as systemd sends it."""
+SCENARIO = "term-group-request"
+"""SIGTERM to the whole process group, as systemd sends it, while a request is in flight."""
+
+_STARTS, _OTHERS = {"open", "begun"}, {"sent"}
+_SHOWN = _STARTS | _OTHERS | {"closed", "ended"}
+_SIGNALLED = "held request begun"
+"""The event after which the scenario sends the OS signal."""
 
 
 def drawing(result: Result) -> str:
@@ -25,22 +30,21 @@ def drawing(result: Result) -> str:
 
 
 def _lines(events: list[str]) -> Iterator[str]:
-    names = list(
-        dict.fromkeys(name for name, _, event in map(_parts, events) if event in {"open", "closed"})
-    )
-    states = dict.fromkeys(names, " ")
-    for name, _, event in map(_parts, events):
-        if event not in {"open", "closed", "sent"}:
-            continue
+    shown = [(*_parts(event), event) for event in events if _parts(event)[1] in _SHOWN]
+    states = {name: " " for name, event, _ in shown if event not in _OTHERS}
+    for name, event, whole in shown:
         marks = dict(states)
-        if name in names:
-            marks[name] = "┬" if event == "open" else "┴"
-            states[name] = "│" if event == "open" else " "
+        if event not in _OTHERS:
+            marks[name] = "┬" if event in _STARTS else "┴"
+            states[name] = "│" if event in _STARTS else " "
         yield f"{' '.join(marks.values())}  {name} {event}"
-    if "│" in states.values():
-        left = ", ".join(name for name, state in states.items() if state == "│")
-        yield f"{' '.join(states.values())}  {left} left open"
+        if whole == _SIGNALLED:
+            yield f"{' '.join(states.values())}  SIGTERM"
+    if left := [name for name, state in states.items() if state == "│"]:
+        yield f"{' '.join(states.values())}  {', '.join(left)} left open"
 
 
-def _parts(event: str) -> tuple[str, str, str]:
-    return event.rpartition(" ")
+def _parts(event: str) -> tuple[str, str]:
+    """Return the name in the drawing, and the word for the event."""
+    name, _, word = event.rpartition(" ")
+    return name.removeprefix("held "), word

@@ -1,4 +1,4 @@
-"""The pages about compatibility, and the table in the README, rendered from the results."""
+"""The pages about compatibility, and the parts of other pages that the results tell."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from tools import index_page
 
 from .book import ROWS, SETUPS, WORDS, Book
+from .os_signals import os_signals
 from .releases import read_releases
 from .results import NOTED, VERSIONS, read_results
 from .server_page import MARKER, answers, question, server_page, targets_of
-from .summary import NOT_STARTED, failing, summary, verdict
+from .summary import NOT_STARTED, best, summary, verdict
 from .surroundings import surroundings_page
 from .targets import Target
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
-BEGIN = "<!-- compatibility: begin (written by `just matrix`) -->\n"
-END = "<!-- compatibility: end -->\n"
+WHY = DOCS / "why.md"
 QUESTIONS = """\
 # One question, every server
 
@@ -32,7 +32,7 @@ reasons, and the other setups. [Compatibility](../compatibility.md) explains the
 
 
 def write() -> None:
-    """Write the pages, the data, and the README's table."""
+    """Write the pages, the data, and the parts of other pages."""
     for path, text in _pages().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
@@ -50,18 +50,25 @@ def differs() -> list[str]:
 
 def _pages() -> dict[Path, str]:
     book = Book()
-    before, _, rest = README.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    table = summary(book, "docs/compatibility/")
     folder = DOCS / "compatibility"
     return {
         DOCS / "compatibility.md": _first_page(book),
-        README: f"{before}{BEGIN}\n{table}\n\n{END}{after}",
+        README: _filled(README, "compatibility", summary(book, "docs/compatibility/")),
+        WHY: _filled(WHY, "signals", os_signals(book)),
         **{folder / f"{name}.md": server_page(book, name) for name in book.servers},
         folder / "questions.md": _questions_page(book),
         folder / "surroundings.md": surroundings_page(book),
         folder / "compatibility.json": json.dumps(_data(book), indent=1, sort_keys=True) + "\n",
     }
+
+
+def _filled(page: Path, part: str, text: str) -> str:
+    """Return a page that is written by hand, with the part of this name rendered anew."""
+    begin = f"<!-- {part}: begin (written by `just matrix`) -->\n"
+    end = f"<!-- {part}: end -->\n"
+    before, _, rest = page.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{text}\n\n{end}{after}"
 
 
 def _first_page(book: Book) -> str:
@@ -110,7 +117,7 @@ def _best(book: Book, server: str) -> Iterator[Target]:
         if target.summary and verdict(book, target) != NOT_STARTED:
             ways.setdefault(target.title, []).append(target)
     for targets in ways.values():
-        yield min(targets, key=lambda target: len(failing(book, target)))
+        yield best(book, targets)
 
 
 def _data(book: Book) -> dict[str, Any]:

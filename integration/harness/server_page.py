@@ -83,7 +83,8 @@ def _drawings(book: Book, targets: Sequence[Target]) -> Iterator[str]:
         yield "## One startup and one stop"
         yield (
             f"One worker of `{targets[0].title}`, from its start to SIGTERM to the whole process "
-            "group,\nas systemd sends it."
+            "group,\nas systemd sends it, while a request is in flight.\n"
+            "[Why](../why.md#each-server-at-each-os-signal) compares the servers."
         )
     for text, setups in drawn.items():
         yield f"{', '.join(setups)}:"

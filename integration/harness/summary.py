@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .book import SETUPS, Book
 from .checks import PASS
@@ -68,11 +68,16 @@ def summary(book: Book, folder: str) -> str:
         if target.summary and target.setup != "stock":
             ways.setdefault(target.title, []).append(target)
     for title, targets in ways.items():
-        best = min(targets, key=lambda target: _rank(book, target))
+        target = best(book, targets)
         lines.append(
-            f"| `{title}` | {_install(book, best, folder)} | {linked(book, best, folder)} |"
+            f"| `{title}` | {_install(book, target, folder)} | {linked(book, target, folder)} |"
         )
     return "\n".join(lines)
+
+
+def best(book: Book, targets: Iterable[Target]) -> Target:
+    """Return the target that keeps most of the contract, with the least to install."""
+    return min(targets, key=lambda target: _rank(book, target))
 
 
 def _rank(book: Book, target: Target) -> tuple[bool, int, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from integration.harness import book, drawing, pages, server_page, summary
+from integration.harness import book, drawing, os_signals, pages, server_page, summary
 from integration.harness.checks import CHECKS
 from integration.harness.checks.closing import closes, closes_connections
 from integration.harness.checks.in_flight import finishes_request
@@ -404,24 +405,45 @@ def test_the_data_has_every_answer_of_every_target() -> None:
 
 
 def test_the_drawing_of_a_launch_shows_resources_that_are_left_open() -> None:
-    """One column for each resource, and a line for each event."""
-    events = "2 x base opening, base open, pool open, asgi_startup sent, pool closed; base open"
+    """One column for each resource and for the request, and a line for each event."""
+    events = "2 x base opening, base open, pool open, asgi_startup sent, held request begun"
+    events += ", held request ended, pool closed; base open"
     result = Result(
-        title="", setup="", python="", versions={}, endings={"term-group": {"0"}},
-        events={"term-group": {events}},
+        title="", setup="", python="", versions={}, endings={drawing.SCENARIO: {"0"}},
+        events={drawing.SCENARIO: {events}},
     )  # fmt: skip
     assert drawing.drawing(result).splitlines() == [
-        "┬    base open",
-        "│ ┬  pool open",
-        "│ │  asgi_startup sent",
-        "│ ┴  pool closed",
-        "│    base left open",
+        "┬      base open",
+        "│ ┬    pool open",
+        "│ │    asgi_startup sent",
+        "│ │ ┬  request begun",
+        "│ │ │  SIGTERM",
+        "│ │ ┴  request ended",
+        "│ ┴    pool closed",
+        "│      base left open",
         "(other workers, or other launches, were different)",
         "exit code 0",
     ]
-    result.events["term-group"] = {"atexit run"}
+    result.events[drawing.SCENARIO] = {"atexit run"}
     assert drawing.drawing(result).splitlines() == ["nothing is opened", "exit code 0"]
     assert not drawing.drawing(Result(title="", setup="", python="", versions={}))
+
+
+def test_the_page_why_says_what_each_os_signal_does() -> None:
+    """Without the adapter and with it, in words, with the exit code."""
+    everything = book.Book()
+    sections = {
+        title: text
+        for part in os_signals.os_signals(everything).split("### ")[1:]
+        for title, _, text in [part.partition("\n")]
+    }
+    assert len(sections) == 6
+    assert "| SIGQUIT | left open, -3 | closed, 0 |" in sections["uvicorn"]
+    assert "| SIGHUP | new worker, 0 | new worker, 0 |" in sections["hypercorn"]
+    assert "| SIGTERM | never opened, 0 | closed, 0 |" in sections["daphne"]
+    for text in sections.values():
+        assert len(re.findall(r"^\| (?:SIG|Ctrl)", text, re.MULTILINE)) == len(os_signals.SIGNALS)
+        assert "request begun" in text
 
 
 STARTUP = {
