@@ -39,8 +39,11 @@ def test_the_tests_pass(command: list[str], passed: str) -> None:
     assert passed in done.stdout
 
 
-@pytest.mark.parametrize("name", ["fakes.py", "tests.py", "tests_pytest.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["observatory/fakes.py", "observatory/tests.py", "observatory/tests_pytest.py", "pytest.ini"],
+)
 def test_the_page_shows_the_tested_files(name: str) -> None:
     """Word for word."""
-    blocks = re.findall(r"```python\n# observatory/(\S+)\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert dict(blocks)[name].strip() == (HERE / "observatory" / name).read_text().strip()
+    blocks = re.findall(r"```\w+\n# (\S+)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert dict(blocks)[name].strip() == (HERE / name).read_text().strip()

@@ -137,7 +137,7 @@ FAILURES = """
             pass
 
     def leaves_a_thread():
-        threading.Thread(target=threading.Event().wait).start()
+        threading.Thread(target=threading.Event().wait, daemon=False).start()
         yield "fake"
 
     class Thread(LifespanLiveServerTestCase):
