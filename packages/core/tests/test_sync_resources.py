@@ -245,7 +245,7 @@ async def test_past_its_limit_it_is_abandoned_and_closed_by_its_thread(journal: 
     """If its start still returns, the same thread closes it at once."""
     release, closed = threading.Event(), threading.Event()
 
-    @resource(startup_timeout=0.05)
+    @resource(startup_timeout=0.5)
     def slow() -> Iterator[None]:
         journal.append(threading.current_thread())
         release.wait(DEADLINE)
@@ -256,7 +256,7 @@ async def test_past_its_limit_it_is_abandoned_and_closed_by_its_thread(journal: 
     with pytest.raises(StartupFailedError) as failure:
         await driver().startup()
     assert str(failure.value) == (
-        "slow did not start within 0.05 s, ignored its cancellation and was abandoned"
+        "slow did not start within 0.5 s, ignored its cancellation and was abandoned"
     )
     assert len(journal) == 1
     release.set()
@@ -270,7 +270,7 @@ async def test_an_abandoned_one_that_fails_to_close_is_logged(
     """Nobody else could tell."""
     release = threading.Event()
 
-    @resource(startup_timeout=0.05)
+    @resource(startup_timeout=0.5)
     def slow() -> Iterator[None]:
         release.wait(DEADLINE)
         yield
@@ -294,14 +294,14 @@ async def test_a_hung_exit_is_abandoned(journal: Journal) -> None:
         yield
         journal.append("required closes")
 
-    @resource(requires=[required], shutdown_timeout=0.05)
+    @resource(requires=[required], shutdown_timeout=0.5)
     def hangs() -> Iterator[None]:
         yield
         release.wait(DEADLINE)
 
     stopping = driver()
     await stopping.startup()
-    with pytest.raises(ShutdownFailedError, match=r"hangs did not stop within 0\.05 s, ignored"):
+    with pytest.raises(ShutdownFailedError, match=r"hangs did not stop within 0\.5 s, ignored"):
         await stopping.shutdown()
     assert journal == ["required closes"]
     release.set()
@@ -317,7 +317,7 @@ def test_a_hung_thread_does_not_delay_the_end_of_the_process() -> None:
         django.setup()
         from django_asgi_lifespan import StartupFailedError, resource, run_lifespan
 
-        @resource(startup_timeout=0.05)
+        @resource(startup_timeout=0.5)
         def hangs():
             threading.Event().wait()
             yield
