@@ -189,7 +189,7 @@ async def test_a_broken_adapter_is_an_error_with_the_remedy(write: Write) -> Non
         "The adapter django_asgi_lifespan_imaginary.hooks cannot be imported: ModuleNotFoundError: "
         "No module named 'a_module_that_is_not_there'. Install it anew: pip install "
         '"django-asgi-lifespan[imaginary]>=1". To run without any adapter, set '
-        "ASGI_LIFESPAN['ADAPTERS'] to None."
+        "ASGI_LIFESPAN['ADAPTERS'] to None. [lifespan-adapter-import]"
     )
     with pytest.raises(AdapterError) as error:
         get_asgi_application()

@@ -319,7 +319,7 @@ async def test_the_projects_value_keeps_a_key_that_the_application_wants_too(
     [warning] = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert warning.getMessage() == (
         "The application's lifespan puts another 'pool' into the state than the project, whose "
-        "value stays there. Rename one of them."
+        "value stays there. Rename one of them. [lifespan-state-key]"
     )
 
 

@@ -80,7 +80,8 @@ def test_an_unknown_label_is_an_error(settings: Any) -> None:
     message = fail(settings, "found_shop", "found_weather", AUTODISCOVER=["found_shp"])
     assert message == (
         "ASGI_LIFESPAN['AUTODISCOVER'] names 'found_shp', and no installed Django app has this "
-        "label. Did you mean 'found_shop'? Installed are: found_shop, found_weather."
+        "label. Did you mean 'found_shop'? Installed are: found_shop, found_weather. "
+        "[lifespan-unknown-app]"
     )
 
 
@@ -93,7 +94,8 @@ def test_a_module_that_cannot_be_imported_names_the_setting(
     message = fail(settings, "found_shop", "found_vendor", "found_empty", "found_weather")
     assert message.startswith("found_vendor.lifespan cannot be imported: ")
     assert "Error: " in message
-    assert message.endswith("ASGI_LIFESPAN = {'AUTODISCOVER': ['found_shop', 'found_weather']}.")
+    setting = "ASGI_LIFESPAN = {'AUTODISCOVER': ['found_shop', 'found_weather']}."
+    assert message.endswith(f"{setting} [lifespan-import]")
 
 
 def test_the_error_of_the_module_is_the_cause(settings: Any) -> None:

@@ -67,7 +67,7 @@ def told(caplog: pytest.LogCaptureFixture) -> str:
     [message] = caplog.messages
     start = "Requests arrive, but the server has not started the lifespan, so nothing was opened: "
     assert message.startswith(f"{start}pool. ")
-    return message.removeprefix(f"{start}pool. ")
+    return message.removeprefix(f"{start}pool. ").removesuffix(" [lifespan-not-started]")
 
 
 @pytest.mark.parametrize("is_on", [False, True])

@@ -120,7 +120,7 @@ async def test_a_change_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
             await found()
             await asyncio.sleep(CACHED)
     assert told(caplog) == [
-        "The check of client fails: OSError: gone",
+        "The check of client fails: OSError: gone [lifespan-check-fails]",
         "The check of client passes again",
     ]
 

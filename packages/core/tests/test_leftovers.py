@@ -54,7 +54,8 @@ def test_a_task_is_named() -> None:
 
     assert left_by(list) == (
         "The test left behind: the task 'work' of Event.wait(). End or close each in the "
-        "resource, or the test, that began it. (Strict, as --lifespan-strict says.)"
+        "resource, or the test, that began it. (Strict, as --lifespan-strict says.) "
+        "[lifespan-left-behind]"
     )
 
 

@@ -68,7 +68,7 @@ async def test_the_first_that_was_declared_wins_a_key(caplog: pytest.LogCaptureF
     [record] = [each for each in caplog.records if each.levelno == logging.WARNING]
     assert record.getMessage() == (
         f"Both client and {__name__}._manager.<locals>.manager put 'client' into the state; the "
-        f"first one, declared first, wins. Rename one of them."
+        f"first one, declared first, wins. Rename one of them. [lifespan-state-key]"
     )
 
 

@@ -20,7 +20,7 @@ from django.urls import path
 import django_asgi_lifespan
 from django_asgi_lifespan import ResourceUnavailableError, resource, run_lifespan_sync
 from django_asgi_lifespan.places import REMEDIES, place_of
-from messages import COURSE, OWN, ROWS, Row
+from messages import CODE, COURSE, OWN, ROWS, Row, without_codes
 from test_checks import project  # noqa: F401 - a fixture, for rows of the table
 from virtual_clock import run
 
@@ -76,8 +76,11 @@ def test_a_message_appears_at_its_place(
     except Exception as error:
         texts.append(str(error))
     texts += caplog.messages
-    assert row.is_in(texts), "\n".join(texts)
+    text = row.find(texts)
+    assert text is not None, "\n".join(texts)
     assert row.remedy in (COURSE, OWN) or row.remedy in row.message
+    codes = CODE.findall(text)
+    assert not codes or any(row in EXPLAINED[code] for code in codes)
 
 
 def texts_of_the_source() -> Iterator[str]:
@@ -101,7 +104,8 @@ def _text(node: ast.AST) -> str:
     value = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
     text = value.decode() if isinstance(value, bytes) else value
     # The gaps that % and str.format() fill.
-    return re.sub(r"%(\(\w+\))?[-.\d]*[a-z]|\{\w+\}", "…", text) if isinstance(text, str) else ""
+    gaps = r"%(\(\w+\))?[-.\d]*[a-z]|\{\w+\}"
+    return re.sub(gaps, "…", without_codes(text)) if isinstance(text, str) else ""
 
 
 def test_every_message_of_the_source_is_in_the_table() -> None:
@@ -116,21 +120,49 @@ def test_every_message_of_the_source_is_in_the_table() -> None:
     assert not missing, "\n".join(missing)
 
 
-ERRORS = Path(__file__).parents[3] / "docs" / "errors.md"
+PACKAGES = Path(__file__).parents[2]
+PAGE = (PACKAGES.parent / "docs" / "errors.md").read_text(encoding="utf-8")
+
+
+def explained() -> dict[str, list[Row]]:
+    """Return the headings about messages of the core, each with the messages below it.
+
+    A code has the words of its messages below it. Otherwise the heading has the words.
+    """
+    page, _, _ = PAGE.partition("## Messages of the adapters")
+    found: dict[str, list[Row]] = {}
+    for section in page.split("\n### ")[1:]:
+        heading, _, text = section.partition("\n")
+        quoted = re.findall(r"^> (.+)$", text, re.MULTILINE) or [heading]
+        patterns = [".*".join(map(re.escape, each.split("…"))) for each in quoted]
+        for words in patterns:
+            rows = [row for row in ROWS if re.search(words, row.message, re.DOTALL)]
+            assert rows, words
+            found.setdefault(heading, []).extend(rows)
+    return found
+
+
+EXPLAINED = explained()
 
 
 def test_the_page_about_errors_has_every_message_that_needs_a_remedy() -> None:
-    """Each heading of the page has words of a message, and each message a heading."""
-    page, _, _ = ERRORS.read_text(encoding="utf-8").partition("## Messages of the adapters")
-    headings = re.findall(r"^### (.+)$", page, re.MULTILINE)
-    patterns = {each: ".*".join(map(re.escape, each.split("…"))) for each in headings}
-    rows = [row for row in ROWS if row.remedy != COURSE]
-    found = {
-        row: [each for each, words in patterns.items() if re.search(words, row.message, re.DOTALL)]
-        for row in rows
-    }
-    assert [row.message for row in rows if not found[row]] == []
-    assert sorted({*headings}.difference(*found.values())) == []
+    """Each message has a heading, and each heading a message."""
+    told = {row for rows in EXPLAINED.values() for row in rows}
+    assert [row.message for row in ROWS if row.remedy != COURSE and row not in told] == []
+
+
+def test_each_code_is_a_heading_of_the_page() -> None:
+    """And each id of a system check. No heading is there twice, and none has an old code."""
+    codes: set[str] = set()
+    for file in PACKAGES.glob("*/src/**/*.py"):
+        text = file.read_text(encoding="utf-8")
+        package = file.relative_to(PACKAGES).parts[2]
+        codes |= {*CODE.findall(text)}
+        codes |= {f"{package}.{number}" for number in re.findall(r"\b[EIW]0\d\d\b", text)}
+    headings = re.findall(r"^### (.+)$", PAGE, re.MULTILINE)
+    assert len(headings) == len({*headings})
+    known = {each for each in headings if each.startswith(("lifespan-", "django_asgi_lifespan"))}
+    assert known == codes
 
 
 # Programs

@@ -152,7 +152,7 @@ async def test_the_error_of_a_deep_copy_names_the_setting(
         " copies the scope of each request deeply, and 'pool' in its state cannot be copied: "
         "TypeError: cannot pickle '_thread.lock' object. Set ASGI_LIFESPAN = {'MIRROR_STATE': "
         "False}: then the state is put into each request behind the wrapper, with the open objects "
-        "themselves."
+        "themselves. [lifespan-deep-copy]"
     )
 
 

@@ -62,7 +62,10 @@ def test_a_thread_does_not_keep_the_process_from_ending() -> None:
     """
     assert run(script) == (
         3,
-        "The process ends without its threads, which go on: stuck. End them at the shutdown.\n",
+        (
+            "The process ends without its threads, which go on: stuck. End them at the shutdown. "
+            "[lifespan-threads]\n"
+        ),
     )
 
 

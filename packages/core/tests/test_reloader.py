@@ -275,7 +275,10 @@ def test_code_that_blocks_the_event_loop_is_not_waited_for(
     finally:
         release.set()
     assert caplog.messages == [
-        "Code blocks the event loop. The process ends without closing. Run such code in a thread."
+        (
+            "Code blocks the event loop. The process ends without closing. Run such code in a "
+            "thread. [lifespan-blocked]"
+        )
     ]
 
 

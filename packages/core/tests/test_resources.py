@@ -238,7 +238,8 @@ async def test_an_unknown_requirement_names_the_culprit_and_the_remedy() -> None
         await start()
     assert str(error.value) == (
         f"catalogue ({__name__}.values) requires 'http_clinet', and no such resource is declared. "
-        f"Did you mean 'http_client'? Declared are: catalogue, good, http_client."
+        f"Did you mean 'http_client'? Declared are: catalogue, good, http_client. "
+        f"[lifespan-unknown-resource]"
     )
     assert not opened
 
@@ -252,7 +253,7 @@ async def test_of_many_known_resources_some_are_listed() -> None:
         await start()
     message = str(error.value)
     assert "Did you mean 'resource_150'?" in message
-    assert message.endswith("resource_007, resource_008, and 291 more.")
+    assert "resource_007, resource_008, and 291 more. [" in message
     assert len(message) < 500
 
 

@@ -81,7 +81,7 @@ async def test_a_resource_that_was_left_out_says_so(journal: Journal) -> None:
             declared["b"].get()
     assert str(refusal.value) == (
         "b is not available: this lifespan was started with only=[...], and neither names it nor "
-        "starts a resource that requires it. Add it: only=[..., b]."
+        "starts a resource that requires it. Add it: only=[..., b]. [lifespan-left-out]"
     )
 
 
@@ -128,17 +128,20 @@ async def test_a_stand_in_counts_as_the_resource(journal: Journal) -> None:
 @pytest.mark.parametrize(
     ("only", "message"),
     [
-        ("a", "only='a' must be a list: only=['a']."),
+        ("a", "only='a' must be a list: only=['a']. [lifespan-list]"),
         (
             ["aa"],
             (
                 "only=[...] has 'aa', and no such resource is declared. Did you mean 'a'? "
-                "Declared are: a, b, c, d, e."
+                "Declared are: a, b, c, d, e. [lifespan-unknown-resource]"
             ),
         ),
         (
             [1],
-            "only=[...] has 1, and no such resource is declared. Declared are: a, b, c, d, e.",
+            (
+                "only=[...] has 1, and no such resource is declared. Declared are: a, b, c, d, e. "
+                "[lifespan-unknown-resource]"
+            ),
         ),
     ],
 )
@@ -155,7 +158,7 @@ async def test_a_wrong_list_fails_the_startup(journal: Journal, only: Any, messa
 async def test_a_resource_in_place_of_a_list_fails_the_startup(journal: Journal) -> None:
     """As a string does."""
     only: Any = declare(journal)["a"]
-    with pytest.raises(StartupFailedError, match=r"^only=a must be a list: only=\[a\]\.$"):
+    with pytest.raises(StartupFailedError, match=r"^only=a must be a list: only=\[a\]\. "):
         async with run_lifespan(only=only):
             pass
 

@@ -106,7 +106,7 @@ async def test_after_a_failed_start_it_says_what_failed() -> None:
     assert refusal(a.get) == (
         "a is not available: the lifespan failed to start: "
         "broken failed to start: ValueError: no luck. The log has the traceback. Remove the cause, "
-        "and start again."
+        "and start again. [lifespan-failed]"
     )
 
 
@@ -120,9 +120,9 @@ async def test_after_the_end_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
         "A task or thread that uses it must end before: start it in a resource, and end it after "
         "the yield."
     )
-    assert refusal(a.get) == f"{message} {places.REMEDIES['test']}"
+    assert refusal(a.get) == f"{message} {places.REMEDIES['test']} [lifespan-ended]"
     monkeypatch.setattr(places, "place_of", lambda *_: "unknown")
-    assert refusal(a.get) == message
+    assert refusal(a.get) == f"{message} [lifespan-ended]"
 
 
 async def test_while_starting_it_says_what_to_declare() -> None:
@@ -205,7 +205,7 @@ async def test_a_stopped_resource_is_told_from_one_that_died() -> None:
     [message] = seen
     assert message == (
         "a is not available: it is stopped already, because the lifespan is ending. Code that "
-        "needs it until then belongs in a resource that requires it."
+        "needs it until then belongs in a resource that requires it. [lifespan-stopped]"
     )
 
 
@@ -261,7 +261,8 @@ async def test_a_resource_does_not_get_what_it_does_not_require() -> None:
     assert seen == [
         (
             "a is not available inside b, which does not require it, so it may not have started "
-            "or may have stopped. Declare it: @resource(requires=[a]) on b."
+            "or may have stopped. Declare it: @resource(requires=[a]) on b. "
+            "[lifespan-not-required]"
         )
     ]
 
@@ -330,7 +331,7 @@ async def test_what_a_resource_requires_can_die_before_it() -> None:
     [message] = seen
     assert message == (
         "a is not available: it died while it was running (CancelledError). The log has the "
-        "traceback. Remove the cause, and restart the program."
+        "traceback. Remove the cause, and restart the program. [lifespan-died]"
     )
 
 

@@ -29,7 +29,7 @@ def import_modules(labels: Iterable[str] | None) -> None:
         raise AppRegistryNotReady(
             "Django is not set up, so its apps cannot be asked for their resources. In a script, "
             "call django.setup() first. In asgi.py, call "
-            "django_asgi_lifespan.asgi.get_asgi_application(), which does it."
+            "django_asgi_lifespan.asgi.get_asgi_application(), which does it. [lifespan-no-setup]"
         )
     configs = apps.get_app_configs() if labels is None else [*map(_find, labels)]
     for config in configs:
@@ -52,7 +52,8 @@ def _find(label: str) -> AppConfig:
         labels = sorted(config.label for config in apps.get_app_configs())
         raise SettingError(
             f"ASGI_LIFESPAN['AUTODISCOVER'] names {label!r}, and no installed Django app has this "
-            f"label. {did_you_mean(label, labels)}Installed are: {', '.join(shorten(labels))}."
+            f"label. {did_you_mean(label, labels)}Installed are: {', '.join(shorten(labels))}. "
+            f"[lifespan-unknown-app]"
         ) from None
 
 
@@ -70,7 +71,7 @@ def _explain(failed: AppConfig, error: Exception) -> str:
         f"{failed.name}.lifespan cannot be imported: {describe(error)}. It is imported because "
         f"resources are looked for in the module 'lifespan' of every installed Django app. If this "
         f"one is about something else, name the Django apps that declare resources: "
-        f"ASGI_LIFESPAN = {{'AUTODISCOVER': {others}}}."
+        f"ASGI_LIFESPAN = {{'AUTODISCOVER': {others}}}. [lifespan-import]"
     )
 
 

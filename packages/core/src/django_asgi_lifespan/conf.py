@@ -179,7 +179,7 @@ def lifespan_settings() -> LifespanSettings:
     if not isinstance(cast("object", given), dict):
         raise ImproperlyConfigured(
             f"ASGI_LIFESPAN is {given!r}; it must be a dictionary with the keys "
-            f"{', '.join(_READERS)}, all optional."
+            f"{', '.join(_READERS)}, all optional. [lifespan-setting]"
         )
     values: dict[str, Any] = {}
     for key, value in given.items():
@@ -187,13 +187,13 @@ def lifespan_settings() -> LifespanSettings:
         if reader is None:
             raise ImproperlyConfigured(
                 f"ASGI_LIFESPAN has no key {key!r}. {did_you_mean(key, _READERS)}The keys are "
-                f"{', '.join(_READERS)}."
+                f"{', '.join(_READERS)}. [lifespan-unknown-setting]"
             )
         try:
             values[key.lower()] = reader(value)
         except ValueError as error:
             raise ImproperlyConfigured(
-                f"ASGI_LIFESPAN[{key!r}] is {value!r}; it must be {error}."
+                f"ASGI_LIFESPAN[{key!r}] is {value!r}; it must be {error}. [lifespan-setting]"
             ) from None
     return LifespanSettings(**values)
 

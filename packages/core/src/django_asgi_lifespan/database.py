@@ -30,7 +30,8 @@ def settle() -> None:
                 f"a transaction of the database {connection.alias!r} is open at the yield. "
                 f"The database connections of a resource are closed when it has opened, which "
                 f"would roll the transaction back. End it before the yield, or keep the "
-                f"connections while the resource is open: @resource(keep_connections=True)."
+                f"connections while the resource is open: @resource(keep_connections=True). "
+                f"[lifespan-transaction]"
             )
     close_connections()
 

@@ -67,7 +67,8 @@ class LifespanDriver:
         if answer is None:
             raise LifespanUnsupportedError(
                 f"The application ended before it answered 'lifespan.startup'"
-                f"{self._reason(': it has no lifespan. Pass requests to it as it is.')}"
+                f"{self._reason(': it has no lifespan. Pass requests to it as it is.')} "
+                f"[lifespan-no-answer]"
             ) from self._error()
         if answer["type"] == "lifespan.startup.failed":
             await self._finish()
@@ -86,12 +87,13 @@ class LifespanDriver:
         if answer is None:
             raise ShutdownFailedError(
                 f"The application ended before it answered 'lifespan.shutdown'"
-                f"{self._reason('. It has to wait for the message of that name.')}"
+                f"{self._reason('. It has to wait for the message of that name.')} "
+                f"[lifespan-no-answer]"
             ) from error
         if answer["type"] == "lifespan.shutdown.failed":
             raise ShutdownFailedError(answer.get("message", "")) from error
         if error is not None:
-            message = "The application failed after its shutdown."
+            message = "The application failed after its shutdown. [lifespan-late-failure]"
             log(logger, logging.ERROR, message, exc_info=error)
 
     async def __aenter__(self) -> dict[str, Any]:
@@ -168,7 +170,7 @@ class LifespanDriver:
         if message["type"] not in allowed or self._answer.done():
             raise LifespanProtocolError(
                 f"The application sent {message['type']!r} where the lifespan protocol does not "
-                f"have it: each phase is answered once, 'complete' or 'failed'."
+                f"have it: each phase is answered once, 'complete' or 'failed'. [lifespan-protocol]"
             )
         self._over = message["type"] != "lifespan.startup.complete"
         self._answer.set_result(message)

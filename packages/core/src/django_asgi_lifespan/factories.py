@@ -42,7 +42,8 @@ def _validate(factory: object) -> None:
     if isinstance(factory, str):
         raise ResourceDeclarationError(
             f"resource() was called with the string {factory!r}, and takes a function. To name a "
-            f"resource, write '@resource(name={factory!r})' above its function."
+            f"resource, write '@resource(name={factory!r})' above its function. "
+            f"[lifespan-string]"
         )
     kind = type(factory)
     # An instance that is a context manager may be callable as well.
@@ -50,13 +51,13 @@ def _validate(factory: object) -> None:
         raise ResourceDeclarationError(
             f"{factory!r} is an instance; what is wanted is a function, because each lifespan "
             f"opens the resource anew. Write '@resource' above a generator function that yields "
-            f"the object, or pass a function that makes it."
+            f"the object, or pass a function that makes it. [lifespan-instance]"
         )
     if inspect.iscoroutinefunction(factory):
         raise ResourceDeclarationError(
             f"{origin(factory)} is a coroutine function without 'yield', so nothing would close "
             f"what it opens. Yield the value instead of returning it, and close it after "
-            f"the yield."
+            f"the yield. [lifespan-no-yield]"
         )
 
 
@@ -86,7 +87,7 @@ def _takes_application(factory: Callable[..., Any]) -> bool:
     raise ResourceDeclarationError(
         f"{origin(factory)} takes the parameter{'s' if more else ''} {names}, and the lifespan has "
         f"nothing to pass but the application, as the only one, named 'app' or 'application' or "
-        f"annotated as an ASGI application. {remedy}"
+        f"annotated as an ASGI application. {remedy} [lifespan-parameter]"
     )
 
 

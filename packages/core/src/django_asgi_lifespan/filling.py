@@ -35,7 +35,7 @@ def fill_state(lifespan: Lifespan) -> None:
                 logger,
                 logging.WARNING,
                 "Both %s and %s put %r into the state; the first one, declared first, wins. "
-                "Rename one of them.",
+                "Rename one of them. [lifespan-state-key]",
                 owner.name,
                 resource.name,
                 key,
@@ -61,7 +61,7 @@ def join_state(lifespan: Lifespan, owner: str, state: Mapping[str, Any]) -> None
                 logger,
                 logging.WARNING,
                 "%s puts another %r into the state than the project, whose value stays there. "
-                "Rename one of them.",
+                "Rename one of them. [lifespan-state-key]",
                 owner[0].upper() + owner[1:],
                 key,
             )

@@ -70,7 +70,7 @@ async def close_websocket(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse a WebSocket, which Django cannot handle: it would raise, and the server answer 500."""
     logger.warning(
         "A WebSocket for %s was refused: Django handles HTTP alone. Put LifespanApplication around "
-        "a router that sends WebSockets elsewhere.",
+        "a router that sends WebSockets elsewhere. [lifespan-websocket]",
         scope.get("path", "an unknown path"),
     )
     await receive()

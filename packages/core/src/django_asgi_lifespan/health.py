@@ -103,7 +103,8 @@ class _Health:
 
     def _tell_changes(self, found: Mapping[str, str]) -> None:
         for name in found.keys() - self._failures.keys():
-            log(logger, logging.WARNING, "The check of %s fails: %s", name, found[name])
+            message = "The check of %s fails: %s [lifespan-check-fails]"
+            log(logger, logging.WARNING, message, name, found[name])
         for name in self._failures.keys() - found.keys():
             log(logger, logging.INFO, "The check of %s passes again", name)
 

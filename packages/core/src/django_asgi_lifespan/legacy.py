@@ -68,7 +68,8 @@ async def send_lifespan_signal_collecting_contexts(
     """
     if "state" not in scope:
         raise MissingScopeStateError(
-            "The lifespan scope has no 'state'. Give it one: {'type': 'lifespan', 'state': {}}."
+            "The lifespan scope has no 'state'. Give it one: {'type': 'lifespan', 'state': {}}. "
+            "[lifespan-no-state]"
         )
     responses = await signal.compat_asend_async_only(
         LifespanSender, scope=scope, state=scope["state"]

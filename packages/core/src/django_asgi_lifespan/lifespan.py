@@ -167,7 +167,8 @@ class ProjectLifespan:
                 logger,
                 logging.WARNING,
                 "DRAIN_DELAY has no effect: no adapter stops the server of this process. Install "
-                'the one for your server, such as pip install "django-asgi-lifespan[uvicorn]>=1".',
+                'the one for your server, such as pip install "django-asgi-lifespan[uvicorn]>=1". '
+                "[lifespan-no-delay]",
             )
 
     async def _resources(self, *, warning: float | None) -> Mapping[Any, Sequence[Any]]:

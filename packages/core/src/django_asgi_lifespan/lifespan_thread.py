@@ -75,14 +75,14 @@ class RunningLifespan:
         if os.getpid() != self._pid:
             return (
                 "this process was forked from the one in which the event loop runs. Start a "
-                "lifespan in this process: with run_lifespan_sync()."
+                "lifespan in this process: with run_lifespan_sync(). [lifespan-forked]"
             )
         if asyncio._get_running_loop() is self.loop:
-            return "this is its event loop already, which would wait for itself. Use 'await'."
+            return "this is its own event loop, which would wait. Use 'await'. [lifespan-own-loop]"
         if self.loop.is_closed():
             return (
                 "it has ended, and everything that it had opened is closed. Call run() in the "
-                "block of run_lifespan_sync()."
+                "block of run_lifespan_sync(). [lifespan-ended]"
             )
         return ""
 

@@ -16,64 +16,68 @@ if TYPE_CHECKING:
 __all__ = ("REASONS", "find", "find_lifespan", "find_state")
 
 REASONS = {
-    "never begun": "no lifespan ran in this process. {cause}",
+    "never begun": "no lifespan ran in this process. {cause} [lifespan-never-ran]",
     "failed": (
         "the lifespan failed to start: {failure} The log has the traceback. Remove the cause, and "
-        "start again."
+        "start again. [lifespan-failed]"
     ),
     "ended": (
         "the lifespan has ended, and everything that it had opened is closed. A task or thread "
         "that uses it must end before: start it in a resource, and end it after the yield."
+        "{remedy} [lifespan-ended]"
     ),
     "forked": (
         "this process was forked from the one in which the lifespan runs, whose objects work "
-        "only there. Start a lifespan in this process: with run_lifespan_sync()."
+        "only there. Start a lifespan in this process: with run_lifespan_sync(). [lifespan-forked]"
     ),
     "several": (
         "{number} lifespans run in this process and this thread belongs to none: {lifespans}. "
-        "Ask in async code, and pass the value on."
+        "Ask in async code, and pass the value on. [lifespan-several]"
     ),
     "starting": (
         "the lifespan is still starting. What a resource needs at its start belongs in its "
-        "requires=[...]; everything else runs after the startup."
+        "requires=[...]; everything else runs after the startup. [lifespan-starting]"
     ),
     "elsewhere": (
         "the lifespan runs in another event loop, and what was opened there works only "
-        "there. Ask in that loop: in an async view, or by async_to_sync in a sync view."
+        "there. Ask in that loop: in an async view, or by async_to_sync in a sync view. "
+        "[lifespan-other-loop]"
     ),
     "block elsewhere": (
         "the lifespan runs in another event loop, and its objects work only there. Run this code "
         "there: by running.run(...), where the lifespan is that of 'with run_lifespan_sync() as "
         "running:'. In asynchronous tests and scripts, 'async with run_lifespan():' runs one in "
-        "the loop of the caller."
+        "the loop of the caller. [lifespan-other-loop]"
     ),
     "no asyncio": (
         "no event loop of asyncio runs here, and Django runs on asyncio alone, because asgiref "
         "does. Call this code by asyncio.run(), not by trio.run(). In synchronous code, use 'with "
-        "run_lifespan_sync() as running:'."
+        "run_lifespan_sync() as running:'. [lifespan-no-asyncio]"
     ),
     "unfilled": (
         "it is filled when every resource has started. "
-        "Inside a resource, name the others in requires=[...] and call .get() on them."
+        "Inside a resource, name the others in requires=[...] and call .get() on them. "
+        "[lifespan-state-unfilled]"
     ),
     "not required": (
         "{other}, which does not require it, so it may not have started or may have stopped. "
-        "Declare it: @resource(requires=[{name}]) on {other}."
+        "Declare it: @resource(requires=[{name}]) on {other}. [lifespan-not-required]"
     ),
     "died": (
         "it died while it was running ({death}). The log has the traceback. Remove the cause, and "
-        "restart the program."
+        "restart the program. [lifespan-died]"
     ),
     "stopped": (
         "it is stopped already, because the lifespan is ending. Code that needs it until then "
-        "belongs in a resource that requires it."
+        "belongs in a resource that requires it. [lifespan-stopped]"
     ),
     "left out": (
         "this lifespan was started with only=[...], and neither names it nor starts a resource "
-        "that requires it. Add it: only=[..., {name}]."
+        "that requires it. Add it: only=[..., {name}]. [lifespan-left-out]"
     ),
     "declared late": (
-        "it was declared after the startup of this lifespan had begun, in {module}. {remedy}"
+        "it was declared after the startup of this lifespan had begun, in {module}. {remedy} "
+        "[lifespan-declared-late]"
     ),
 }
 """Why something is not available, each with its remedy."""
@@ -158,9 +162,9 @@ def _absence(candidates: Sequence[Lifespan], loop: asyncio.AbstractEventLoop | N
         from .causes import why_no_lifespan
 
         return REASONS["never begun"].format(cause=why_no_lifespan())
-    reason = REASONS[lifespans.absence].format(failure=f"{lifespans.failure.removesuffix('.')}.")
-    if lifespans.absence == "ended":
-        from .places import remedy_in_test
+    from .places import remedy_in_test
 
-        reason += remedy_in_test()  # it may have been that of an earlier test
-    return reason
+    return REASONS[lifespans.absence].format(
+        failure=f"{lifespans.failure.removesuffix('.')}.",
+        remedy=remedy_in_test(),  # it may have been that of an earlier test
+    )

@@ -41,7 +41,7 @@ class Manager(Resource[Mapping[str, Any]]):
             if not isinstance(cast("object", value), Mapping):
                 raise ResourceDeclarationError(
                     f"The lifespan manager {self.name} yielded {value!r}; it must yield a mapping "
-                    f"to be merged into the state."
+                    f"to be merged into the state. [lifespan-mapping]"
                 )
             yield value
 

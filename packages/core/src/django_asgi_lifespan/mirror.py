@@ -50,7 +50,7 @@ class DeepCopyCheck:
             except Exception as error:
                 raise StateCopyError(
                     f"{self._wrapper} copies the scope of each request deeply, and {key!r} in its "
-                    f"state cannot be copied: {describe(error)}. {REMEDY}"
+                    f"state cannot be copied: {describe(error)}. {REMEDY} [lifespan-deep-copy]"
                 ) from error
             if not (is_same or self._is_told):
                 self._is_told = True
@@ -58,7 +58,7 @@ class DeepCopyCheck:
                     logger,
                     logging.WARNING,
                     "%s copies the scope of each request deeply, so requests get a copy of %r "
-                    "instead of the open object. %s",
+                    "instead of the open object. %s [lifespan-deep-copy]",
                     self._wrapper,
                     key,
                     REMEDY,

@@ -44,7 +44,7 @@ def mounted_application(
     if (application is None) == (factory is None) or "name" not in options:
         raise TypeError(
             "mounted_application() takes an application or a factory, and a name: "
-            "mounted_application(application, name='...')."
+            "mounted_application(application, name='...'). [lifespan-mounted]"
         )
 
     @asynccontextmanager
@@ -57,7 +57,8 @@ def mounted_application(
         except LifespanUnsupportedError as error:
             if error.__cause__ is None:
                 raise LifespanError(
-                    "the application has no lifespan: pass requests to it as it is"
+                    "the application has no lifespan: pass requests to it as it is "
+                    "[lifespan-mounted-without]"
                 ) from None
             raise
 

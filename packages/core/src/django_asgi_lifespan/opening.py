@@ -48,7 +48,7 @@ async def _manage(
         raise ResourceDeclarationError(
             f"The resource {name} ({place}) returned {made!r}, which is no context "
             f"manager. Yield the value from a generator function, or return an object that works "
-            f"with 'async with' or 'with'."
+            f"with 'async with' or 'with'. [lifespan-no-manager]"
         )
     if not isinstance(manager, InThread):
         await end_thread_here()

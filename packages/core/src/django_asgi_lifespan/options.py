@@ -24,12 +24,13 @@ def read_requires(resource: Any, requires: object, kind: type[Any]) -> tuple[Any
         name = repr(requires) if isinstance(requires, str) else cast("Any", requires).name
         given = "a string" if isinstance(requires, str) else "a resource"
         raise ResourceDeclarationError(
-            f"requires of {resource.name} is {given} and must be a list: requires=[{name}]."
+            f"requires of {resource.name} is {given} and must be a list: requires=[{name}]. "
+            f"[lifespan-list]"
         )
     if not isinstance(requires, Iterable):
         raise ResourceDeclarationError(
             f"requires of {resource.name} is {requires!r} and must be a list of resources, or of "
-            f"names of resources."
+            f"names of resources. [lifespan-list]"
         )
     return tuple(cast("Any", requires))
 
@@ -46,13 +47,13 @@ def validate(resource: Any, kind: type[Any]) -> None:
     if not isinstance(resource.name, str) or not resource.name.isidentifier():
         raise ResourceDeclarationError(
             f"{resource.origin} needs a name that is a Python identifier, not {resource.name!r}: "
-            f"resource(..., name='...')."
+            f"resource(..., name='...'). [lifespan-name]"
         )
     for requirement in resource.requires:
         if not isinstance(requirement, (kind, str)):
             raise ResourceDeclarationError(
                 f"{resource.name} requires {requirement!r}, which is neither a resource nor the "
-                f"name of one: requires=[resource, 'name']."
+                f"name of one: requires=[resource, 'name']. [lifespan-requirement]"
             )
     for option in ("startup_timeout", "shutdown_timeout"):
         value = getattr(resource, option)
@@ -60,10 +61,10 @@ def validate(resource: Any, kind: type[Any]) -> None:
             timeout(value)
         except ValueError as error:
             raise ResourceDeclarationError(
-                f"{option} of {resource.name} is {value!r}; it must be {error}."
+                f"{option} of {resource.name} is {value!r}; it must be {error}. [lifespan-limit]"
             ) from None
     if resource.check is not None and not callable(resource.check):
         raise ResourceDeclarationError(
             f"check of {resource.name} is {resource.check!r} and must be a function that takes the "
-            f"open object: check=lambda {resource.name}: {resource.name}.ping()."
+            f"open object: check=lambda {resource.name}: {resource.name}.ping(). [lifespan-check]"
         )

@@ -40,7 +40,7 @@ class Override:
         if (value is ...) == (factory is None):
             raise ResourceDeclarationError(
                 f"{resource.name}.override() takes either a value or a function that a lifespan "
-                f"opens: override(value) or override(factory=function)."
+                f"opens: override(value) or override(factory=function). [lifespan-override]"
             )
         self._resource = resource
         self._stand_in = _StandIn(resource, value, factory)
@@ -65,7 +65,7 @@ class Override:
             raise ResourceDeclarationError(
                 f"{self._resource.name}.override() decorates functions, coroutine functions and "
                 f"test classes, not {function!r}. Inside of it, write "
-                f"'with {self._resource.name}.override(...):'."
+                f"'with {self._resource.name}.override(...):'. [lifespan-override-target]"
             )
         wrap = self._wrap_async if iscoroutinefunction(function) else self._wrap
         return cast("C", wrap(function))
@@ -110,7 +110,7 @@ class Override:
             raise ResourceDeclarationError(
                 f"{self._resource.name}.override() stands above {test_class.__qualname__}, which "
                 f"has no test methods. It decorates functions, coroutine functions and test "
-                f"classes."
+                f"classes. [lifespan-override-target]"
             )
         for name, test in tests.items():
             setattr(test_class, name, self(test))

@@ -51,5 +51,5 @@ async def _expect(expected: str, receive: Receive) -> None:
     if message["type"] != expected:
         raise LifespanProtocolError(
             f"The server sent {message['type']!r} where the lifespan protocol has {expected!r}. "
-            f"The server is wrong, or an application in front of this one."
+            f"The server is wrong, or an application in front of this one. [lifespan-protocol]"
         )

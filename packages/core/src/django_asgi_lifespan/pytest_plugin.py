@@ -51,7 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
     scope = config.getini("lifespan_scope")
     if scope not in SCOPES:
         raise pytest.UsageError(
-            f"lifespan_scope is {scope!r}, and must be one of: {', '.join(SCOPES)}."
+            f"lifespan_scope is {scope!r}, and must be one of: {', '.join(SCOPES)}. "
+            f"[lifespan-scope]"
         )
     if config.pluginmanager.has_plugin("asyncio"):
         config.pluginmanager.register(_asyncio_fixtures(scope), "django_asgi_lifespan_asyncio")
@@ -70,14 +71,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(
             f"lifespan_scope is {scope!r}, and the event loop of this test has the scope "
             f"{width!r}. Set lifespan_scope = {width}, or give the test a wider loop: "
-            f"@pytest.mark.asyncio(loop_scope={scope!r}).",
+            f"@pytest.mark.asyncio(loop_scope={scope!r}). [lifespan-scope]",
             pytrace=False,
         )
     if item.session.stash.get(RUNNER, runner) != runner:
         pytest.fail(
             f"lifespan_scope is {scope!r}, and the lifespan runs already, for tests in another "
             f"event loop than that of this test. Set lifespan_scope = function, or keep such "
-            f"tests, and sync and async ones, apart.",
+            f"tests, and sync and async ones, apart. [lifespan-scope]",
             pytrace=False,
         )
     item.session.stash[WANTED] = runner
@@ -182,7 +183,8 @@ def marker_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     if marker.args or options.keys() - {"overrides", "only"}:
         pytest.fail(
             "The marker takes these keyword arguments alone: "
-            "@pytest.mark.lifespan(overrides={resource: value}, only=[resource]).",
+            "@pytest.mark.lifespan(overrides={resource: value}, only=[resource]). "
+            "[lifespan-marker]",
             pytrace=False,
         )
     return options

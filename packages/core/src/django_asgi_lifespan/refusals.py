@@ -24,7 +24,7 @@ def tell_that_nothing_was_opened(scope: Scope) -> None:
             logger,
             logging.ERROR,
             "Requests arrive, but the server has not started the lifespan, so nothing was opened: "
-            "%s. %s",
+            "%s. %s [lifespan-not-started]",
             names,
             lifespans.cause,
         )
@@ -35,7 +35,7 @@ async def fail_without_asyncio(receive: Receive, send: Send) -> None:
     reason = (
         "Django runs on asyncio alone, because asgiref does, and this worker runs another event "
         "loop. Choose a worker class that runs asyncio (hypercorn: --worker-class asyncio or "
-        "uvloop, not trio)."
+        "uvloop, not trio). [lifespan-no-asyncio]"
     )
     log(logger, logging.ERROR, reason)
     await receive()

@@ -133,7 +133,7 @@ class Registry:
             raise SettingError(
                 f"ASGI_LIFESPAN['NAMES'] renames {unknown!r}, and no such resource is declared. "
                 f"{did_you_mean(unknown, map(self._address, current))}Write module and name, such "
-                f"as 'vendor.lifespan.client'."
+                f"as 'vendor.lifespan.client'. [lifespan-unknown-resource]"
             )
         return renamed
 
@@ -160,7 +160,8 @@ class Registry:
         known = sorted({each.name for each in by_name.values()})
         raise ResourceDeclarationError(
             f"{declared.name} ({declared.origin}) requires {name!r}, and no such resource is "
-            f"declared. {did_you_mean(name, known)}Declared are: {', '.join(shorten(known))}."
+            f"declared. {did_you_mean(name, known)}Declared are: {', '.join(shorten(known))}. "
+            f"[lifespan-unknown-resource]"
         )
 
     def _address(self, declared: Resource[Any]) -> str:
@@ -179,7 +180,7 @@ class Registry:
             )
         return (
             f"Two resources are named {other.name!r}: {places[0]} and {places[1]}. Rename one, "
-            f"or give it @resource(name='...').{setting}"
+            f"or give it @resource(name='...').{setting} [lifespan-same-name]"
         )
 
 

@@ -51,7 +51,7 @@ class RequestThreads:
             raise ImproperlyConfigured(
                 "ASGI_LIFESPAN['REQUEST_THREADS'] does not work with asgiref "
                 f"{asgiref.__version__}, which has no SyncToAsync.context_to_thread_executor. "
-                "Install another release of asgiref, or remove the setting."
+                "Install another release of asgiref, or remove the setting. [lifespan-asgiref]"
             )
         self._lifespan = lifespan
         self._loop = lifespan.loop
@@ -133,7 +133,7 @@ class RequestThreads:
 
     def _keep_or_end(self, thread: RequestThread, request: str, *, failed: bool) -> None:
         if trouble := thread.trouble():
-            message = "%s has left %s. Its connection is closed."
+            message = "%s has left %s. Its connection is closed. [lifespan-left-transaction]"
             log(logger, logging.WARNING, message, request, trouble)
         if failed or self._is_closed or trouble is not None:
             thread.end(self._alive.discard)

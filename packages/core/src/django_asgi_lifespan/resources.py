@@ -191,5 +191,5 @@ def _explain_unknown(option: str, *_: str) -> str:
     options = [parameter.name for parameter in _parameters[1:]]
     return (
         f"@resource has no option {option!r}. {did_you_mean(option, options)}The options are "
-        f"{', '.join(options)}."
+        f"{', '.join(options)}. [lifespan-unknown-option]"
     )

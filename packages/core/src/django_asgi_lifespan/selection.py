@@ -28,7 +28,8 @@ def select(
     given: object = only
     if isinstance(given, (Resource, str)):
         name = given.name if isinstance(given, Resource) else repr(given)
-        raise ResourceDeclarationError(f"only={name} must be a list: only=[{name}].")
+        reason = f"only={name} must be a list: only=[{name}]. [lifespan-list]"
+        raise ResourceDeclarationError(reason)
     found = [_find(known, wanted) for wanted in only]
     queue = [each for each in found if each in resources]
     selected = {*queue}
@@ -47,5 +48,6 @@ def _find(known: Mapping[str, Resource[Any]], wanted: object) -> Resource[Any]:
         return found
     raise ResourceDeclarationError(
         f"only=[...] has {name!r}, and no such resource is declared. "
-        f"{did_you_mean(name, known)}Declared are: {', '.join(shorten(sorted(known)))}."
+        f"{did_you_mean(name, known)}Declared are: {', '.join(shorten(sorted(known)))}. "
+        f"[lifespan-unknown-resource]"
     )

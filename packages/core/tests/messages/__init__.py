@@ -11,9 +11,10 @@ from messages import (
     servers,
     tests,
 )
-from messages.table import COURSE, OWN, ROWS, Row
+from messages.table import CODE, COURSE, OWN, ROWS, Row, without_codes
 
 __all__ = (
+    "CODE",
     "COURSE",
     "OWN",
     "ROWS",
@@ -27,4 +28,5 @@ __all__ = (
     "requests",
     "servers",
     "tests",
+    "without_codes",
 )

@@ -42,7 +42,8 @@ def _a_broken_lifespan_module(project: Project) -> str:
 
 @says(
     CHECK,
-    "client (checked.lifespan.client) requires 'x', … Until this is changed, no lifespan starts.",
+    "client (checked.lifespan.client) requires 'x', and no such resource is declared. … Until this "
+    "is changed, no lifespan starts.",
     "Until this is changed",
 )
 def _a_wrong_requirement(project: Project) -> str:

@@ -655,7 +655,7 @@ def _a_coroutine_in_a_fork() -> None:
 
 @says(
     "script",
-    f"{CANNOT_RUN}this is its event loop already, which would wait for itself. Use 'await'.",
+    f"{CANNOT_RUN}this is its own event loop, which would wait. Use 'await'.",
     "Use 'await'",
 )
 def _a_coroutine_in_its_own_loop() -> None:

@@ -236,7 +236,11 @@ async def _an_application_that_fails() -> None:
     await LifespanDriver(LifespanApplication(failing)).startup()
 
 
-@says(STARTUP, "The lifespan cannot start: a (…) requires 'b', and no such resource is …", OWN)
+@says(
+    STARTUP,
+    "The lifespan cannot start: a (…) requires 'b', and no such resource is declared. …",
+    OWN,
+)
 async def _a_declaration_that_fails() -> None:
     declare("a", requires=["b"])
     await start()
@@ -416,7 +420,9 @@ async def _an_application_that_returns_too_early() -> None:
         await asyncio.sleep(1)
 
 
-@says("test client", "The lifespan's shutdown failed: The application ended before it …", OWN)
+@says(
+    "test client", "The lifespan's shutdown failed: The application ended before it answered …", OWN
+)
 async def _an_application_that_fails_to_shut_down() -> None:
     async with LifespanDriver(application("receive", "startup.complete")):
         raise LookupError

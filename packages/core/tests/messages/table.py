@@ -8,12 +8,20 @@ from typing import Any, NamedTuple, TypeVar
 
 from django_asgi_lifespan import Resource, resource, run_lifespan
 
-__all__ = ("COURSE", "OWN", "ROWS", "Row", "declare", "says", "start")
+__all__ = ("CODE", "COURSE", "OWN", "ROWS", "Row", "declare", "says", "start", "without_codes")
 
 C = TypeVar("C", bound=Callable[..., Any])
 
 COURSE = "the line tells the course of things, and nothing is to be done"
 OWN = "the message leads to the code or to the limit of the user"
+
+CODE = re.compile(r" ?\[(lifespan-[a-z-]+)\]")
+"""The code in a message: a heading of the page about errors."""
+
+
+def without_codes(text: str) -> str:
+    """Return the words of a message."""
+    return CODE.sub("", text)
 
 
 class Row(NamedTuple):
@@ -22,7 +30,7 @@ class Row(NamedTuple):
     Attributes:
         name: says when it appears.
         place: where people meet it.
-        message: its words. An ellipsis stands for any words.
+        message: its words without codes. An ellipsis stands for any words.
         remedy: those of its words that say what to do, or ``COURSE``, or ``OWN``.
         provoke: a function that raises it, logs it, or returns it. Its parameters are fixtures.
     """
@@ -33,10 +41,11 @@ class Row(NamedTuple):
     remedy: str
     provoke: Callable[..., Any]
 
-    def is_in(self, texts: list[str]) -> bool:
-        """Return whether one of *texts* is the message."""
+    def find(self, texts: list[str]) -> str | None:
+        """Return that one of *texts* which is the message."""
         pattern = ".*".join(map(re.escape, self.message.split("…")))
-        return any(re.fullmatch(pattern, text, re.DOTALL) for text in texts)
+        found = (each for each in texts if re.fullmatch(pattern, without_codes(each), re.DOTALL))
+        return next(found, None)
 
 
 ROWS: list[Row] = []

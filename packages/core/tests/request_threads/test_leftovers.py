@@ -127,7 +127,7 @@ async def test_a_transaction_that_is_left_open_reaches_nobody(
         assert (first.status, second.status) == (200, 200)
     assert rows() == [2]
     warning = "GET /leave has left a transaction open in the database 'default'. Its connection is"
-    assert caplog.records[-1].getMessage() == f"{warning} closed."
+    assert caplog.records[-1].getMessage() == f"{warning} closed. [lifespan-left-transaction]"
     assert caplog.records[-1].levelno == logging.WARNING
 
 

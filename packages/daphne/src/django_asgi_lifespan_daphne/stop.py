@@ -229,7 +229,7 @@ class ServedApplication:
                 await self.stop.run(until_idle=True)
                 self._server.application_checker()  # logs exceptions, else once a second
             except Exception as error:  # of daphne or Twisted: close the resources all the same
-                message = "The requests in flight could not be ended"
+                message = "The requests in flight could not be ended [lifespan-requests]"
                 log(logger, logging.ERROR, message, exc_info=error)
             if self._is_open:
                 self._is_open = False
@@ -277,7 +277,7 @@ class ServedApplication:
                 return
             raise LifespanUnsupportedError(
                 f"{error} Its asgi.py takes get_asgi_application from django_asgi_lifespan.asgi "
-                f"instead of django.core.asgi."
+                f"instead of django.core.asgi. [lifespan-unsupported]"
             ) from error
 
     async def _shut_down(self) -> None:

@@ -20,11 +20,11 @@ __all__ = ("LifespanWorker", "NativeLifespanWorker")
 _NO_UVICORN = """\
 LifespanWorker runs uvicorn inside, by way of the package uvicorn-worker, which cannot be \
 imported. Install both: pip install "django-asgi-lifespan-gunicorn[uvicorn]>=1". \
-NativeLifespanWorker does without."""
+NativeLifespanWorker does without. [lifespan-worker-class]"""
 
 _NO_ASGI_WORKER = """\
 NativeLifespanWorker needs gunicorn's own ASGI worker, which this gunicorn does not have. Install \
-a newer one: pip install "gunicorn>=25". LifespanWorker does without."""
+a newer one: pip install "gunicorn>=25". LifespanWorker does without. [lifespan-worker-class]"""
 
 # The place of each class, the module that it needs, and the remedy where that is missing.
 _WORKERS = {

@@ -53,7 +53,8 @@ class GunicornAdapter(Adapter):
                 logging.WARNING,
                 "gunicorn's own ASGI worker closes nothing where a request or a WebSocket outlives "
                 "the graceful timeout, and leaves one second to close at SIGINT and SIGQUIT. Run "
-                "gunicorn with -k django_asgi_lifespan_gunicorn.NativeLifespanWorker.",
+                "gunicorn with -k django_asgi_lifespan_gunicorn.NativeLifespanWorker. "
+                "[lifespan-native-worker]",
             )
         return None
 
@@ -70,7 +71,8 @@ def _require_port(worker: Any) -> None:
     if paths and not worker.cfg.reuse_port:
         raise ImproperlyConfigured(
             f"DRAIN_DELAY has no effect with a Unix socket: gunicorn removes {paths[0]} at "
-            f"SIGTERM, so that no client finds the worker. Bind to a port, or set DRAIN_DELAY to 0."
+            f"SIGTERM, so that no client finds the worker. Bind to a port, or set DRAIN_DELAY to "
+            f"0. [lifespan-no-delay]"
         )
 
 

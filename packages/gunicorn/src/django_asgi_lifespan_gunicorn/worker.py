@@ -190,7 +190,8 @@ class LifespanWorkerBase(Worker, Server):
         except SystemExit as end:
             if self.booted or not self.alive:
                 raise
-            self._error("The application cannot be loaded: it raised SystemExit(%r)", end.code)
+            message = "The application cannot be loaded: it raised SystemExit(%r) [lifespan-exit]"
+            self._error(message, end.code)
             self._failure = STARTUP_FAILURE
         except Exception as error:
             if not self.alive and not self.booted:  # interrupted, perhaps within a lock
@@ -201,7 +202,7 @@ class LifespanWorkerBase(Worker, Server):
                 raise
             if not self._failure:
                 raise
-            self._error("The server cannot start", exc_info=error)
+            self._error("The server cannot start [lifespan-server]", exc_info=error)
         if self._failure:
             self._fail(self._failure)
             raise SystemExit(self._failure)
@@ -213,13 +214,16 @@ class LifespanWorkerBase(Worker, Server):
         except SystemExit as end:
             if self.is_serving() or not self.alive:
                 raise
-            self._error("The application ended its startup by SystemExit(%r)", end.code)
+            message = "The application ended its startup by SystemExit(%r) [lifespan-exit]"
+            self._error(message, end.code)
             self._failure = STARTUP_FAILURE
         except RuntimeError:  # event loops raise it when they were stopped
             if not self._was_cut:
                 raise
         if self._was_cut:
-            self.log.warning("The worker ends, although tasks or threads of it do not")
+            self.log.warning(
+                "The worker ends, although tasks or threads of it do not [lifespan-left-tasks]"
+            )
 
     def _fail(self, code: int) -> None:
         """Let this process end with *code*, even if threads are left.
@@ -290,7 +294,9 @@ class LifespanWorkerBase(Worker, Server):
         except LifespanError as error:
             log_failure(self.log.error_log, "Application startup failed: %s", error)
             if isinstance(error, LifespanUnsupportedError):
-                self._error("Does asgi.py import from django_asgi_lifespan.asgi?")
+                self._error(
+                    "Does asgi.py import from django_asgi_lifespan.asgi? [lifespan-unsupported]"
+                )
             self._failure = STARTUP_FAILURE
             return False
         self.log.info("Application startup complete.")
@@ -331,7 +337,7 @@ class LifespanWorkerBase(Worker, Server):
                 if cuts == 2:
                     self._error(
                         "The application's %s is cut short: gunicorn's graceful_timeout of %s s "
-                        "leaves no more time.",
+                        "leaves no more time. [lifespan-cut-short]",
                         name,
                         self.cfg.graceful_timeout,
                     )

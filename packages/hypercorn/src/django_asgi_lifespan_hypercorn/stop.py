@@ -84,7 +84,7 @@ class Worker:
                 logger,
                 logging.WARNING,
                 "DRAIN_DELAY has no effect: hypercorn stops its workers at once. Run "
-                "hypercorn-lifespan, with one worker or more.",
+                "hypercorn-lifespan, with one worker or more. [lifespan-no-delay]",
             )
         self._rest = ExitStack()
 

@@ -88,7 +88,7 @@ class Lifespan(LifespanOn):
                 logging.ERROR,
                 "The application does not speak the lifespan protocol. In asgi.py, import "
                 "get_asgi_application from django_asgi_lifespan.asgi, or put LifespanApplication "
-                "from there around the application.",
+                "from there around the application. [lifespan-unsupported]",
             )
 
     async def shutdown(self) -> None:
@@ -135,7 +135,7 @@ class Config(uvicorn.Config):
             for number in HANDLED_SIGNALS:
                 if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                     signal.signal(number, self._receive)
-        with self._boot_failure("The event loop cannot be loaded."):
+        with self._boot_failure("The event loop cannot be loaded. [lifespan-event-loop]"):
             return super().get_loop_factory()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
@@ -145,11 +145,11 @@ class Config(uvicorn.Config):
             sys.exit()
 
     def load_app(self) -> Any:
-        with self._boot_failure("The application cannot be loaded."):
+        with self._boot_failure("The application cannot be loaded. [lifespan-application]"):
             return super().load_app()
 
     def load(self) -> None:
-        with self._boot_failure("The server cannot be configured."):
+        with self._boot_failure("The server cannot be configured. [lifespan-server]"):
             super().load()
         if self.lifespan != "off":
             self.lifespan_class = Lifespan

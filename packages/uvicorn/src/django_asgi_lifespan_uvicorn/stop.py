@@ -44,7 +44,7 @@ def starting_server() -> uvicorn.Server | None:
             logger,
             logging.WARNING,
             "The adapter for uvicorn is off: two servers start in this event loop at the same "
-            "time. Start the second one when the first has started.",
+            "time. Start the second one when the first has started. [lifespan-two-servers]",
         )
         return None
     return cast("uvicorn.Server", server)

@@ -92,5 +92,5 @@ def _require_fit(delay: float, deadlines: Deadlines, option: str) -> None:
             f"The stop of a worker may take {delay:g} s (DRAIN_DELAY) + {drain:g} s (requests in "
             f"flight) + {shutdown:g} s (SHUTDOWN_TIMEOUT) = {total:g} s, but its parent process "
             f"kills it after {kill:g} s ({option}). Set {option} to {needed:g} or more, or lower "
-            f"the two settings."
+            f"the two settings. [lifespan-stop-time]"
         )

@@ -46,7 +46,7 @@ def _import(name: str, remedy: str) -> Any:
     except Exception as error:
         raise AdapterError(
             f"The adapter {name} cannot be imported: {describe(error)}. {remedy} To run without "
-            f"any adapter, set ASGI_LIFESPAN['ADAPTERS'] to None."
+            f"any adapter, set ASGI_LIFESPAN['ADAPTERS'] to None. [lifespan-adapter-import]"
         ) from error
 
 
@@ -56,12 +56,13 @@ def _instance(adapter: Any, remedy: str) -> Adapter:
         missing = [name for name in ("application_made", "lifespan") if not hasattr(adapter, name)]
         if missing:
             raise AdapterError(
-                f"The adapter {adapter.__name__} has no {' and no '.join(missing)}(). {remedy}"
+                f"The adapter {adapter.__name__} has no {' and no '.join(missing)}(). {remedy} "
+                f"[lifespan-adapter]"
             )
     elif not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
         raise AdapterError(
             f"The adapter {adapter!r} is no subclass of django_asgi_lifespan.adapters.Adapter. "
-            f"{remedy}"
+            f"{remedy} [lifespan-adapter]"
         )
     return _made(adapter)
 

@@ -63,7 +63,8 @@ def exit_despite_threads(
         names = ", ".join(sorted(thread.name for thread in others if not thread.daemon))
         try:
             message = (
-                "The process ends without its threads, which go on: %s. End them at the shutdown."
+                "The process ends without its threads, which go on: %s. End them at the shutdown. "
+                "[lifespan-threads]"
             )
             log(logger, logging.ERROR, message, names or "none")
             for stream in filter(None, (sys.stdout, sys.stderr)):

@@ -66,7 +66,7 @@ def stop_in_thread(
         if not has_begun.is_set() and time.monotonic() >= blocked_at:
             message = (
                 "Code blocks the event loop. The process ends without closing. Run such code in a "
-                "thread."
+                "thread. [lifespan-blocked]"
             )
             log(logger, logging.ERROR, message)
             return False

@@ -19,4 +19,5 @@ async def go_on(generator: AsyncGenerator[Any]) -> None:
     """Let *generator* go on after its yield, to its end."""
     async for _ in generator:
         await generator.aclose()
-        raise RuntimeError("generator didn't stop: it has to yield once, and no more")
+        message = "generator didn't stop: it has to yield once, and no more [lifespan-yield]"
+        raise RuntimeError(message)

@@ -113,5 +113,5 @@ def _refuse_circles(nodes: Iterable[NodeT], name: Callable[[NodeT], str]) -> Non
         circle = " requires ".join(shorten([name(node) for node in reversed(error.args[1])]))
         raise ResourceDeclarationError(
             f"The resources require each other in a circle: {circle}. Remove one of these "
-            f"requirements, or move what both need into a resource of its own."
+            f"requirements, or move what both need into a resource of its own. [lifespan-circle]"
         ) from None

@@ -83,7 +83,8 @@ class ResourceTask(Threaded):
             try:
                 value = await anext(generator)
             except StopAsyncIteration:
-                raise RuntimeError("generator didn't yield: it has to, once") from None
+                message = "generator didn't yield: it has to, once [lifespan-yield]"
+                raise RuntimeError(message) from None
             try:
                 if self.executor is not None:
                     await self._settle_connections()

@@ -112,7 +112,7 @@ class CallerThread(Executor):
             f"Synchronous code of the task {task!r}, such as Django's ORM, has waited for the "
             f"thread of the test for {PATIENCE:g} s. The thread runs it when the test enters the "
             f"lifespan: in a request, in lifespan.run(), at the end. If the test waits for the "
-            f"task, wait in the event loop: lifespan.run(wait())."
+            f"task, wait in the event loop: lifespan.run(wait()). [lifespan-test-thread]"
         )
         log(logger, logging.ERROR, "%s", error)
         call.future.set_exception(error)

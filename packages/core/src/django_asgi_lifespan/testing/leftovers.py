@@ -50,7 +50,8 @@ class Leftovers:
         if found and exception_type is None:
             raise AssertionError(
                 f"The test left behind: {', '.join(found)}. End or close each in the resource, or "
-                f"the test, that began it. (Strict, as --lifespan-strict says.)"
+                f"the test, that began it. (Strict, as --lifespan-strict says.) "
+                f"[lifespan-left-behind]"
             )
 
     async def note_tasks(self, tasks: Collection[asyncio.Task[Any]]) -> None:

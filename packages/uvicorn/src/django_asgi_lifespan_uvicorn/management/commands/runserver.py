@@ -81,6 +81,7 @@ def _application() -> Application:
         application: Application = import_string(name)
     except ImportError as error:
         raise ImproperlyConfigured(
-            f"ASGI_APPLICATION is {name!r}, which cannot be imported: {error}"
+            f"ASGI_APPLICATION is {name!r}, which cannot be imported: {error} "
+            f"[lifespan-application]"
         ) from error
     return application
