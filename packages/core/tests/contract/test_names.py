@@ -49,7 +49,12 @@ def test_the_package_tells_its_version_and_that_it_is_typed() -> None:
 
 
 @pytest.mark.parametrize(
-    "statements", ["import django_asgi_lifespan", "from django_asgi_lifespan import asgi", LIFESPAN]
+    "statements",
+    [
+        "from django_asgi_lifespan import resource",
+        "from django_asgi_lifespan import asgi",
+        LIFESPAN,
+    ],
 )
 def test_what_is_there_for_0_5_costs_nothing_when_unused(statements: str, tmp_path: Path) -> None:
     """None of its modules is loaded by the package, by ``asgi.py`` or by a whole lifespan."""
@@ -58,7 +63,7 @@ def test_what_is_there_for_0_5_costs_nothing_when_unused(statements: str, tmp_pa
     )
     [line] = python(script, tmp_path)
     loaded = line.split()
-    assert "django_asgi_lifespan.resources" in loaded
+    assert "django_asgi_lifespan.declaration" in loaded
     assert not {f"django_asgi_lifespan.{name}" for name in LEGACY} & set(loaded)
 
 
