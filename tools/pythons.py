@@ -92,6 +92,9 @@ def lay_out(versions: list[str]) -> None:
             interpreter = LAID_OUT / "usr" / "bin" / f"python{version}"
             use_own_library(interpreter)
             run(interpreter, "-c", PROBE)
+            # Debian's packages have no compiled files, and the tests may be told to write none.
+            library = LAID_OUT / "usr" / "lib" / f"python{version}"
+            run(interpreter, "-m", "compileall", "-q", library)
     except BaseException:
         shutil.rmtree(LAID_OUT)
         raise
