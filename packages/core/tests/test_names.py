@@ -239,5 +239,6 @@ async def test_a_name_for_an_unknown_resource_is_an_error(
     import_module("vendor_b.lifespan")
     assert clash() == (
         f"ASGI_LIFESPAN['NAMES'] renames {address!r}, and no such resource is declared. {hint}"
-        f"Write module and name, such as 'vendor.lifespan.client'."
+        f"Write module and name, such as 'vendor.lifespan.client'. "
+        f"[lifespan-unknown-resource]"
     )

@@ -284,12 +284,12 @@ def test_a_lifespan_is_not_wider_than_the_event_loop(tmp_path: Path) -> None:
     assert (
         "lifespan_scope is 'module', and the event loop of this test has the scope 'function'. "
         "Set lifespan_scope = function, or give the test a wider loop: "
-        "@pytest.mark.asyncio(loop_scope='module')."
+        "@pytest.mark.asyncio(loop_scope='module'). [lifespan-scope]"
     ) in lines, "\n".join(lines)
     assert (
         "lifespan_scope is 'module', and the lifespan runs already, for tests in another event "
         "loop than that of this test. Set lifespan_scope = function, or keep such tests, and sync "
-        "and async ones, apart."
+        "and async ones, apart. [lifespan-scope]"
     ) in lines
     assert "1 passed" in lines[-1]
     assert "2 errors" in lines[-1]
@@ -306,7 +306,7 @@ def test_an_unknown_scope_is_refused(tmp_path: Path) -> None:
     [line, *_] = run(tmp_path, "", "-o", "lifespan_scope=test", plugins=("django",))
     assert line == (
         "ERROR: lifespan_scope is 'test', and must be one of: function, class, module, package, "
-        "session."
+        "session. [lifespan-scope]"
     )
 
 
@@ -347,7 +347,7 @@ def test_a_failure_shows_the_code_of_the_project(tmp_path: Path) -> None:
     assert output.count(f"E   {message}: no entry") == 2
     marker = (
         "The marker takes these keyword arguments alone: @pytest.mark.lifespan(overrides={resource:"
-        " value}, only=[resource])."
+        " value}, only=[resource]). [lifespan-marker]"
     )
     assert lines.count(marker) == 2
     assert len(lines) < 100, output
