@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_, _, PAGE = (ROOT / "docs/errors.md").read_text(encoding="utf-8").partition("of the adapters\n")
-HEADINGS = re.findall(r"^### (.+)$", PAGE, re.MULTILINE)
+PAGE = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+CODES = [f"[{code}]" for code in re.findall(r"^### (lifespan-\S+)$", PAGE, re.MULTILINE)]
+_, _, OWN = PAGE.partition("of the adapters\n")
+# The words of messages: below a code or the id of a check, or else the heading itself.
+HEADINGS = re.findall(r"^(?:### (?!lifespan-|django_asgi_)|> )(.+)$", OWN, re.MULTILINE)
 
 NO_MESSAGES = (
     "The application starts up before the port is open. When",  # these are help texts
@@ -20,6 +23,7 @@ NO_MESSAGES = (
     "uvicorn with ASGI lifespan",
     "Starting ",  # the line of runserver, and the pattern that finds Django's
     '"… … HTTP/…" …',  # the line of a request
+    "In INSTALLED_APPS, put",  # the hint of a check, whose id is the heading
     "module … has no attribute …",  # Python says so
 )
 
@@ -47,9 +51,9 @@ def _text(node: ast.AST) -> str:
 
 
 def test_the_page_about_errors_has_every_message_of_the_adapters() -> None:
-    """Each heading has words of a message, and each message a heading."""
+    """Each heading has words of a message, and each message a heading or a code of the page."""
     found = {
-        message: [each for each in HEADINGS if each in message]
+        message: [each for each in (*HEADINGS, *CODES) if each in message]
         for message in messages()
         if not message.startswith(NO_MESSAGES)
     }
