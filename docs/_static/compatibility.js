@@ -35,7 +35,7 @@ if (section && location.pathname.includes("/compatibility/")) {
         row.hidden = form.elements.differs.checked && !differs;
         rows += !row.hidden;
       }
-      table.hidden = !rows;
+      (table.closest(".table-wrapper") ?? table).hidden = !rows; // its margin, too
       shown += rows;
     }
     form.querySelector("output").value = shown === 1 ? "1 question" : `${shown} questions`;
