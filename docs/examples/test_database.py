@@ -27,9 +27,10 @@ SECRET_KEY = "for tests only"
 USE_TZ = True
 """
 
+# PostgreSQL frees the lock of a closed connection a moment later, so this class has to come first.
 USE = '''
-class UseTests(TestCase):
-    """Beside the test of the page."""
+class BothTests(TestCase):
+    """Before the test of the page."""
 
     async def test_both_resources_work(self) -> None:
         """The consumer writes into the transaction of the test."""

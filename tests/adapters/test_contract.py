@@ -36,6 +36,7 @@ every = choose(lambda setup: True)
 HURRIED = {name: setup for name, setup in SETUPS.items() if setup.hurries}
 delaying = choose(lambda setup: setup.delays is not None)
 supervised = choose(lambda setup: setup.processes > 1)
+alone = choose(lambda setup: setup.processes == 1)
 
 
 def in_turns(argument: str, *values: str, setups: Mapping[str, Setup]) -> pytest.MarkDecorator:
@@ -373,6 +374,14 @@ def test_a_failed_shutdown_closes_the_rest(setup: Setup) -> None:
         assert server.lifespans() == [[*STARTED, *closed]] * setup.processes
         assert "cache failed to stop: RuntimeError: cache failed in closing" in server.output()
         assert server.output().count(TRACEBACK) == setup.processes
+
+
+@alone
+def test_a_stop_at_the_end_of_the_startup_tells_of_a_failed_shutdown(setup: Setup) -> None:
+    """The startup is complete, although the server has not read that yet."""
+    with setup.start("chain", asgi="stopped_asgi", CACHE_CLOSING="fail") as server:
+        assert server.wait() == setup.shutdown_failed
+        assert "cache failed to stop: RuntimeError: cache failed in closing" in server.output()
 
 
 @supervised

@@ -231,6 +231,7 @@ class ServedApplication:
             except Exception as error:  # of daphne or Twisted: close the resources all the same
                 message = "The requests in flight could not be ended [lifespan-requests]"
                 log(logger, logging.ERROR, message, exc_info=error)
+            await asyncio.wait({self._startup})  # it may be complete, and not have noted so
             if self._is_open:
                 self._is_open = False
                 await self._shut_down()
@@ -300,7 +301,9 @@ class ServedApplication:
     # The stop
 
     def is_starting(self) -> bool:
-        return not self._startup.done()
+        lifespan = self.stop.lifespan
+        is_complete = lifespan is not None and lifespan.phase == "running"
+        return not (is_complete or self._startup.done())
 
     def interrupt_startup(self) -> None:
         self._startup.cancel()

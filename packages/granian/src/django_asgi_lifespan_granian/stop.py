@@ -117,9 +117,10 @@ class Worker:
 
     def _receive(self, number: int, frame: FrameType | None = None) -> None:
         """Handle an OS signal. SIGTERM soon after SIGINT is the supervisor's, for Ctrl+C."""
-        if number == signal.SIGINT and not self._is_told:
+        if number == signal.SIGINT:
             self._interrupted_at = time.monotonic()
-            return
+            if not self._is_told:  # that SIGTERM may have come before, or in this function
+                return
         self._is_told = True
         if time.monotonic() - self._interrupted_at < GRACE:
             self._stop.request()
