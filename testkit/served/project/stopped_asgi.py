@@ -1,4 +1,4 @@
-"""The same application, whose process is told to stop while it says that its startup is complete."""
+"""The same application, whose process is told to stop when its startup is complete."""
 
 from __future__ import annotations
 
