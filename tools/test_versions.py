@@ -33,8 +33,9 @@ DJANGOS = {
     "6.1": ("3.12", "3.15"),
 }
 
-# On this pair threads inherit the context that they begin in, as in a free-threaded Python.
-INHERITING = ("3.14", "6.0")
+# On this pair threads inherit the context that they begin in, as in a free-threaded Python. Before
+# Django 6.1 a cancelled request may leave a thread of asgiref's behind there.
+INHERITING = ("3.14", "6.1")
 
 
 class Pair(NamedTuple):
@@ -94,9 +95,10 @@ def choose_pairs(interpreters: dict[str, str]) -> list[Pair]:
 def leave_out(pairs: list[Pair]) -> list[Pair]:
     """The pairs without those that others stand for.
 
-    Those are the first and the last Python of each Django, and one Django for every other Python.
+    Left are the first and the last Python of each Django, one Django for every other Python, and
+    the pair with inherited contexts.
     """
-    ends = [pair for pair in pairs if pair.python in DJANGOS[pair.django]]
+    ends = [pair for pair in pairs if pair.python in DJANGOS[pair.django] or pair.options]
     others = {
         pair.python: pair for pair in pairs if pair.python not in {end.python for end in ends}
     }
