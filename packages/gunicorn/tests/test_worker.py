@@ -79,6 +79,8 @@ def test_nothing_of_gunicorn_stands_before_the_overridden_methods(worker: type[W
         assert first.__name__ == "LifespanWorkerBase", name
 
 
+# pytest's faulthandler has a thread of its own, and the child does nothing but read.
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_one_process_is_the_first_to_fail() -> None:
     """It is the one that reads the byte of the token first, in the parent or in a child."""
     token = _token()
