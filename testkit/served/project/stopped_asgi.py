@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from . import asgi
 
-Message = MutableMapping[str, Any]
 
-
-async def application(
-    scope: MutableMapping[str, Any],
-    receive: Callable[[], Awaitable[Message]],
-    send: Callable[[Message], Awaitable[None]],
-) -> None:
+async def application(scope: Any, receive: Any, send: Any) -> None:
     """Pass everything on to the project's application."""
 
-    async def stopped_send(message: Message) -> None:
+    async def stopped_send(message: Any) -> None:
         if message["type"] == "lifespan.startup.complete":
             os.kill(os.getpid(), signal.SIGTERM)
         await send(message)

@@ -119,7 +119,7 @@ class Worker:
         """Handle an OS signal. SIGTERM soon after SIGINT is the supervisor's, for Ctrl+C."""
         if number == signal.SIGINT:
             self._interrupted_at = time.monotonic()
-            if not self._is_told:  # that SIGTERM may have come before, or in this function
+            if not self._is_told:  # SIGTERM may have interrupted this handler
                 return
         self._is_told = True
         if time.monotonic() - self._interrupted_at < GRACE:
