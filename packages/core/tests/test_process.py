@@ -23,6 +23,7 @@ from django_asgi_lifespan.adapters import (
     call_handlers_in_thread,
     exit_despite_threads,
     handle_os_signals,
+    has_heard,
     in_main_thread,
     note_spawned,
     reloader_child,
@@ -242,13 +243,17 @@ def test_a_thread_calls_handlers() -> None:
     with handle_os_signals(numbers[:2], handle), handle_os_signals([signal.SIGWINCH], handle):
         call_handlers_in_thread(numbers)  # nothing handles the last one
         call_handlers_in_thread(numbers)
+        assert not has_heard(*numbers)
         signal.raise_signal(signal.SIGUSR1)
+        assert has_heard(signal.SIGUSR2, signal.SIGUSR1)
+        assert not has_heard(signal.SIGUSR2)
         assert threads.get(timeout=DEADLINE) == "OS signals"
         signal.raise_signal(signal.SIGWINCH)  # another one, which the main thread handles
         assert threads.get(timeout=DEADLINE) == "MainThread"
         signal.raise_signal(signal.SIGUSR1)
         assert threads.get(timeout=DEADLINE) == "OS signals"
         take_handlers_back()
+        assert not has_heard(*numbers)
         signal.raise_signal(signal.SIGUSR1)
         assert threads.get(timeout=DEADLINE) == "MainThread"
     assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL

@@ -76,6 +76,7 @@ OFFERED = {
         "exit_despite_threads",
         "get_asgi_application",
         "handle_os_signals",
+        "has_heard",
         "hold",
         "ignore_os_signals_at_exit",
         "in_main_thread",

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import importlib.metadata
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from django_asgi_lifespan.adapters import (
+    call_handlers_in_thread,
+    handle_os_signals,
+    take_handlers_back,
+)
+from django_asgi_lifespan_granian import command
 from testkit.stories import STARTED, STOPPED
 
 from .conftest import Start
@@ -69,6 +77,41 @@ def test_os_signals_at_the_same_instant_stop_granian(granian: Start) -> None:
             server.stop(name)
         assert server.wait() == 0
         assert server.stories() == [[*STARTED, *STOPPED]] * 2
+
+
+def test_a_worker_that_is_faster_than_its_parent_is_no_failure(
+    granian: Start, tmp_path: Path
+) -> None:
+    """A process manager sends all processes SIGTERM, and a reloader is slow to hear of it."""
+    with granian("chain", "--reload", "--reload-paths", str(tmp_path), program=TWIN) as server:
+        server.wait_for("search open")
+        server.stop_group("SIGTERM")
+        assert server.wait() == 0
+        assert server.stories() == [[*STARTED, *STOPPED]]
+
+
+def test_the_exit_code_of_granian_is_kept_where_it_was_not_told_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The worker is a fake that has ended with 0, as one does that alone gets SIGTERM."""
+    monkeypatch.setattr(command, "_workers", [SimpleNamespace(exitcode=0)])
+    with handle_os_signals([signal.SIGTERM], lambda number, frame: None):
+        call_handlers_in_thread([signal.SIGTERM])
+        assert command._exit_code(1) == 1
+        signal.raise_signal(signal.SIGTERM)
+        assert command._exit_code(1) == 0
+        take_handlers_back()
+
+
+def test_an_exit_code_that_is_noted_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker is a fake, because granian's thread cannot be held before it notes the code."""
+    exit_codes = iter([None, None, command.SHUTDOWN_FAILED])
+
+    class Worker:
+        exitcode = property(lambda self: next(exit_codes))
+
+    monkeypatch.setattr(command, "_workers", [Worker()])
+    assert command._exit_code(0) == 1
 
 
 def test_hup_replaces_workers(granian: Start) -> None:

@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing.context import SpawnProcess
 from multiprocessing.process import BaseProcess, parent_process
@@ -19,6 +20,7 @@ from django_asgi_lifespan.adapters import (
     SHUTDOWN_FAILURE,
     STARTUP_FAILURE,
     call_handlers_in_thread,
+    has_heard,
     ignore_os_signals_at_exit,
     note_spawned,
     take_handlers_back,
@@ -31,6 +33,9 @@ __all__ = ("main",)
 
 STARTUP_FAILURES = (1, STARTUP_FAILURE)
 """The exit codes of a worker that could not start, by granian itself and beside a thread."""
+
+NOTED = 5.0
+"""Seconds in which a thread of granian's notes the exit code of a worker that has ended."""
 
 _workers: list[BaseProcess] = []
 """The workers that may have ended with an exit code that granian forgets."""
@@ -60,11 +65,28 @@ def main() -> None:
 
 
 def _exit_code(code: str | int | None) -> str | int | None:
-    """Return the exit code of the command, where granian has ended with *code*."""
-    ends = {worker.exitcode for worker in _workers}
+    """Return the exit code of the command, where granian has ended with *code*.
+
+    granian ends with 1 where the workers got the OS signal, too, and were faster than their parent.
+    """
+    ends = {_end(worker) for worker in _workers}
     if _is_crash_loop or (code and not ends.isdisjoint(STARTUP_FAILURES)):
         return STARTUP_FAILURE
+    if code == 1 and ends.issubset((0, -signal.SIGTERM)):
+        return 0 if has_heard(signal.SIGTERM, signal.SIGINT) else 1
     return code or (SHUTDOWN_FAILURE if SHUTDOWN_FAILED in ends else 0)
+
+
+def _end(worker: BaseProcess) -> int | None:
+    """Return the exit code of a worker that has ended.
+
+    Two threads of granian's wait for it (granian/server/common.py:59 and 388 in 2.8.9). One of
+    them is given the exit code. Until it has noted it, the other one finds none.
+    """
+    deadline = time.monotonic() + NOTED
+    while (code := worker.exitcode) is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return code
 
 
 def _note(worker: BaseProcess) -> None:

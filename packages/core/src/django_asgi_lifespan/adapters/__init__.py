@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from django_asgi_lifespan.websockets import SERVICE_RESTART
 
     from .deadlines import Deadlines
-    from .handlers import call_handlers_in_thread, take_handlers_back
+    from .handlers import call_handlers_in_thread, has_heard, take_handlers_back
     from .limits import (
         DEFAULT_LIMIT,
         DRAIN_SHARE,
@@ -82,6 +82,7 @@ else:
         "exit_despite_threads": ".process",
         "get_asgi_application": "django_asgi_lifespan.asgi",
         "handle_os_signals": ".process",
+        "has_heard": ".handlers",
         "hold": ".server",
         "ignore_os_signals_at_exit": ".process",
         "in_main_thread": ".process",
@@ -137,6 +138,7 @@ __all__ = (
     "exit_despite_threads",
     "get_asgi_application",
     "handle_os_signals",
+    "has_heard",
     "hold",
     "ignore_os_signals_at_exit",
     "in_main_thread",

@@ -14,9 +14,10 @@ import threading
 from collections.abc import Callable, Iterable
 from types import FrameType
 
-__all__ = ("call_handlers_in_thread", "take_handlers_back")
+__all__ = ("call_handlers_in_thread", "has_heard", "take_handlers_back")
 
 _handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
+_heard: set[int] = set()
 
 
 def call_handlers_in_thread(numbers: Iterable[int]) -> None:
@@ -34,12 +35,18 @@ def call_handlers_in_thread(numbers: Iterable[int]) -> None:
             signal.signal(number, _leave_to_the_thread)
 
 
+def has_heard(*numbers: int) -> bool:
+    """Return whether one of these OS signals has come, even if no handler has run yet."""
+    return not _heard.isdisjoint(numbers)
+
+
 def take_handlers_back() -> None:
     """Let the main thread call them again, in a process that was forked."""
     signal.set_wakeup_fd(-1)
     for number, handler in _handlers.items():
         signal.signal(number, handler)
     _handlers.clear()
+    _heard.clear()
 
 
 def _begin() -> None:
@@ -57,4 +64,5 @@ def _call(read: int) -> None:
 
 
 def _leave_to_the_thread(number: int, frame: FrameType | None) -> None:
-    """Do nothing in the main thread."""
+    """Take note, before any code in the main thread that the OS signal has woken runs."""
+    _heard.add(number)
