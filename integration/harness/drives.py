@@ -287,7 +287,7 @@ def recycle(launch: Launch, processes: int, view: ClientView, *, age: float = 0.
     view.statuses = [launch.get("/").status for _ in range(12)]
     launch.waits(lambda: _replaced(launch, processes), within=age + REACTED)
     launch.waits(lambda: launch.get("/").status == 200, within=START_DEADLINE)
-    _wait_for_closed_ones(launch)
+    _wait_for_closed_ones(launch, 1)
     view.replaced = _replaced(launch, processes)
     launch.signal(TERM)
     launch.wait()
@@ -300,9 +300,9 @@ def use_up(launch: Launch, processes: int, view: ClientView) -> None:
     launch.wait()
 
 
-def _wait_for_closed_ones(launch: Launch) -> None:
-    """Give the first worker that was replaced the time to close."""
-    launch.waits(lambda: launch.journal.find("base closed"), within=REACTED)
+def _wait_for_closed_ones(launch: Launch, times: int) -> None:
+    """Give so many workers that are replaced the time to close."""
+    launch.waits(lambda: launch.journal.count("base closed") >= times, within=REACTED)
 
 
 def replace(signals: Signals, launch: Launch, processes: int, view: ClientView) -> None:
@@ -313,7 +313,13 @@ def replace(signals: Signals, launch: Launch, processes: int, view: ClientView) 
     view.ended = launch.code is not None
     view.replaced = _replaced(launch, processes)
     if view.replaced:
-        _wait_for_closed_ones(launch)
+        replaced = 1 if signals[0][1] == "worker" else processes
+        if signals[0][0] != signal.SIGKILL:
+            _wait_for_closed_ones(launch, replaced)
+        launch.waits(
+            lambda: launch.journal.count("asgi_startup sent") >= processes + replaced,
+            within=REACTED,
+        )
         launch.waits(lambda: launch.get("/").status == 200, within=START_DEADLINE)
     if launch.code is None:
         launch.signal(TERM)

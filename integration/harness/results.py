@@ -23,7 +23,8 @@ NOTED = {FAIL, PARTIAL, VARIES}
 """Outcomes that need a note."""
 
 MARKER = "# Written by `just matrix`: do not edit. What is said about an outcome: ../notes.toml\n"
-_LEFT_OUT = ("application", "connection", "manage", "request", "sync request")
+_LEFT_OUT = ("application", "connection", "manage", "request", "sync request", "websocket")
+"""Subjects whose events come in any order beside those of the lifespan."""
 
 
 @dataclass(slots=True)
@@ -81,14 +82,14 @@ class Result:
         )
 
     def widen(self, committed: Result) -> None:
-        """Add the other committed values of a cell whose own values are among them."""
+        """Add the other committed values of a cell that has shown one of them again."""
         for mine, theirs in (
             (self.outcomes, committed.outcomes),
             (self.endings, committed.endings),
             (self.events, committed.events),
         ):
             for key, values in mine.items():
-                if values <= theirs.get(key, set()):
+                if values & theirs.get(key, set()):
                     values.update(theirs[key])
 
     def is_of_other_packages(self, committed: Result) -> bool:

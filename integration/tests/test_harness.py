@@ -217,8 +217,8 @@ def test_one_worker_of_two_closes_in_part() -> None:
 def test_connections_are_closed_after_the_resources(events: list[str], outcome: str) -> None:
     """A connection that was closed earlier was not kept."""
     client = ClientView(statuses=[200])
-    begun = ("connection open", "application ended")  # the connection of a command
-    assert closes_connections(observe(*begun, *OPEN, *events, client=client)) == outcome
+    command = "connection open"  # that of the command itself
+    assert closes_connections(observe(command, *OPEN, *events, client=client)) == outcome
 
 
 def test_a_request_before_the_startup_is_complete_is_seen() -> None:
@@ -294,6 +294,9 @@ def test_what_varies_stays_varying_when_one_run_shows_only_a_part() -> None:
     mine = result(probe={"pass"})
     mine.widen(result(probe={"pass", "partial"}))
     assert mine.outcome("probe") == "varies"
+    more = result(probe={"pass", "fail"})
+    more.widen(result(probe={"pass", "partial"}))
+    assert more.outcomes == {"probe": {"pass", "partial", "fail"}}
     changed = result(probe={"fail"})
     changed.widen(result(probe={"pass", "partial"}))
     assert changed.outcome("probe") == "fail"

@@ -63,7 +63,7 @@ def closes_connections(seen: Observation) -> str:
     opened = closed = 0
     for story in stories(seen):
         # `runserver` opens a connection by itself before it imports the application.
-        events = story[story.index("application ended") :] if "application ended" in story else []
+        events = story[story.index("base opening") :] if "base opening" in story else []
         opened += events.count("connection open")
         closed += events.count("connection closed")
         end = events.index("base closed") if "base closed" in events else None

@@ -20,8 +20,11 @@ async def _install(**keywords: Any) -> None:
         signal.signal(number, functools.partial(_note, before))
 
 
+_note_call = functools.cache(journal.write)  # once, because a worker may be sent two OS signals
+
+
 def _note(before: Any, number: int, frame: Any) -> None:
-    journal.write("own handler", "called")
+    _note_call("own handler", "called")
     if callable(before):
         before(number, frame)
 
