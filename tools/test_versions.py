@@ -34,7 +34,7 @@ DJANGOS = {
 }
 
 # On this pair threads inherit the context that they begin in, as in a free-threaded Python. Before
-# Django 6.1 a cancelled request may leave a thread of asgiref's behind there.
+# Django 6.1 a cancelled request may leave a thread of asgiref's behind there, in stock Django, too.
 INHERITING = ("3.14", "6.1")
 
 
