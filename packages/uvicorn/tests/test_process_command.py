@@ -147,6 +147,21 @@ def test_a_new_worker_that_does_not_start_up_closes(command: Start) -> None:
         assert lifespans(server, of=3) == [whole, whole, INTERRUPTED]
 
 
+def test_a_new_worker_that_ends_at_once_is_not_waited_for(command: Start) -> None:
+    """The restart ends, the log says so, and the worker that was to be replaced keeps serving."""
+    options = ["--workers", "2", "--timeout-worker-healthcheck", "60"]
+    with command("chain", *options, CACHE_OPENING="held") as server:
+        server.release("cache", times=2)
+        server.wait_for("search open", times=2)
+        server.stop("SIGHUP")
+        server.wait_for("cache held", times=3)
+        server.stop_worker("SIGKILL", 2)
+        server.wait_for_output("New worker .* ended with exit code -9. Worker .* keeps serving")
+        assert server.get("/async/").status == 200
+        server.stop("SIGTERM")
+        assert server.wait() == 0
+
+
 def test_a_stop_during_a_restart_closes_the_new_worker(command: Start) -> None:
     """It does not wait until the new one has started up."""
     options = ["--workers", "2", "--timeout-worker-healthcheck", "60"]

@@ -60,15 +60,17 @@ class Supervisor(Multiprocess):
             new = Process(self.config, self.sockets)
             new.start()
             if not self._waits_for(new):
+                end = new.process.exitcode
                 new.terminate()
                 new.process.join(KILL_LIMIT)
                 new.kill()
                 new.join()
                 if not self._is_told():
+                    limit = self.config.timeout_worker_healthcheck
+                    slow = f"did not start up within {limit} s (--timeout-worker-healthcheck)"
+                    reason = slow if end is None else f"ended with exit code {end}"
                     logger.error(
-                        "New worker [%s] did not start up within %s s "
-                        "(--timeout-worker-healthcheck). Worker [%s] keeps serving.",
-                        *(new.pid, self.config.timeout_worker_healthcheck, old.pid),
+                        "New worker [%s] %s. Worker [%s] keeps serving.", new.pid, reason, old.pid
                     )
                 return
             old.terminate()
