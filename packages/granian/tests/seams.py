@@ -21,6 +21,7 @@ SEAMS = [
     ),
     ("granian/server/common.py:59 AbstractWorker._watcher", "self.inner.join()"),
     ("granian/server/common.py:388 AbstractServer._stop_workers", "wrk.join(timeout)"),
+    ("granian/server/common.py:392", "if wrk.is_alive():"),
     ("granian/server/common.py:60", "if not self.interrupt_by_parent:"),
     ("granian/server/common.py:544", "self.main_loop_interrupt.wait()"),
     ("granian/server/common.py:533 AbstractServer._reload", "self.main_loop_interrupt.clear()"),
