@@ -16,7 +16,7 @@ from .matrix import Matrix
 from .notes import read_notes
 from .probes import read_probes
 from .releases import find_releases
-from .results import FOLDER, VERSIONS, lacks, outdated, read_results, write_result
+from .results import FOLDER, VERSIONS, folders, lacks, outdated, read_results, write_result
 from .targets import read_targets
 
 PYTHON = "3.13"
@@ -92,14 +92,15 @@ def versions(names: Sequence[str], probes: Sequence[str]) -> list[str]:
 def check() -> list[str]:
     """Run no server, and check that results, notes and pages are complete and committed."""
     # Without a result the pages cannot be rendered.
-    return _missing() or [*outdated(read_notes()), *pages.differs(), *_uncommitted()]
+    return _missing() or [*outdated(read_notes(), folders()), *pages.differs(), *_uncommitted()]
 
 
 def render() -> list[str]:
     """Run no server, and write the notes into the results, and the pages."""
     notes = read_notes()
-    for target, result in read_results().items():
-        write_result(target, result, notes)
+    for folder in folders():
+        for target, result in read_results(folder).items():
+            write_result(target, result, notes, folder)
     pages.write()
     return []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,10 +153,16 @@ def write_result(target: str, result: Result, notes: Notes, folder: Path = FOLDE
     (folder / f"{target}.toml").write_text(_text(target, result, notes))
 
 
-def outdated(notes: Notes, folder: Path = FOLDER) -> list[str]:
+def folders() -> list[Path]:
+    """Return the folder of the results, and those with other Pythons or releases."""
+    return [FOLDER, *sorted(VERSIONS.iterdir())]
+
+
+def outdated(notes: Notes, among: Sequence[Path]) -> list[str]:
     """Return the files that are not as they would be written, with the notes as they are now."""
     return [
         f"{target}: its notes are not those of notes.toml (just matrix-render)"
+        for folder in among
         for target, result in read_results(folder).items()
         if (folder / f"{target}.toml").read_text() != _text(target, result, notes)
     ]

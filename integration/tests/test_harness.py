@@ -21,6 +21,7 @@ from integration.harness.observation import ClientView, Observation
 from integration.harness.probes import Probe, read_probes
 from integration.harness.results import (
     Result,
+    folders,
     lacks,
     outdated,
     read_results,
@@ -359,11 +360,11 @@ def test_the_results_are_complete() -> None:
 
 def test_every_note_is_about_something() -> None:
     """A note whose outcome is gone goes too."""
-    results = read_results()
     notes = read_notes()
     used = {
         note
-        for target, result in results.items()
+        for folder in folders()
+        for target, result in read_results(folder).items()
         for probe in result.outcomes
         if result.outcome(probe) in {"fail", "partial", "varies"}
         for note in notes.find(target, probe)
@@ -373,7 +374,7 @@ def test_every_note_is_about_something() -> None:
 
 def test_the_results_have_the_notes_of_today() -> None:
     """A changed note reaches them by ``just matrix-render``."""
-    assert outdated(read_notes()) == []
+    assert outdated(read_notes(), folders()) == []
 
 
 def test_the_pages_are_what_is_rendered() -> None:
