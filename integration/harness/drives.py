@@ -54,15 +54,17 @@ def _send(launch: Launch, signals: Signals) -> None:
 
 
 def _settle(launch: Launch, processes: int = 1) -> None:
-    """Return when so many workers have shown that they stop, or have had the time to show it."""
-    launch.waits(
-        lambda: (
-            launch.code is not None
-            or launch.journal.count("asgi_stopping sent") >= processes
-            or not launch.address.accepts()
-        ),
-        within=SETTLED,
-    )
+    """Return when so many workers have shown that they stop, or have had the time to show it.
+
+    A supervisor may close the port before it tells its workers.
+    """
+
+    def is_told() -> bool:
+        stopping = launch.journal.count("asgi_stopping sent")
+        return launch.code is not None or stopping >= processes
+
+    launch.waits(lambda: is_told() or not launch.address.accepts(), within=SETTLED)
+    launch.waits(is_told, within=0.5)
 
 
 def _linger(launch: Launch) -> None:
