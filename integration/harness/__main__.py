@@ -92,7 +92,7 @@ def versions(names: Sequence[str], probes: Sequence[str]) -> list[str]:
 def check() -> list[str]:
     """Run no server, and check that results, notes and pages are complete and committed."""
     # Without a result the pages cannot be rendered.
-    return _missing() or [*outdated(read_notes(), folders()), *pages.differs(), *_uncommitted()]
+    return _missing() or [*outdated(read_notes()), *pages.differs(), *_uncommitted()]
 
 
 def render() -> list[str]:

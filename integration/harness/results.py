@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -158,11 +158,11 @@ def folders() -> list[Path]:
     return [FOLDER, *sorted(VERSIONS.iterdir())]
 
 
-def outdated(notes: Notes, among: Sequence[Path]) -> list[str]:
+def outdated(notes: Notes) -> list[str]:
     """Return the files that are not as they would be written, with the notes as they are now."""
     return [
         f"{target}: its notes are not those of notes.toml (just matrix-render)"
-        for folder in among
+        for folder in folders()
         for target, result in read_results(folder).items()
         if (folder / f"{target}.toml").read_text() != _text(target, result, notes)
     ]

@@ -374,7 +374,7 @@ def test_every_note_is_about_something() -> None:
 
 def test_the_results_have_the_notes_of_today() -> None:
     """A changed note reaches them by ``just matrix-render``."""
-    assert outdated(read_notes(), folders()) == []
+    assert outdated(read_notes()) == []
 
 
 def test_the_pages_are_what_is_rendered() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,17 @@ def hold_a_request(server: Process) -> http.client.HTTPConnection:
     request = server.send("/held/")
     server.wait_for("request held")
     return request
+
+
+@contextlib.contextmanager
+def restarting(command: Start, *, limit: int) -> Generator[Process]:
+    """Yield a server of two workers whose first new one, upon SIGHUP, is held at its startup."""
+    options = ["--workers", "2", "--timeout-worker-healthcheck", str(limit)]
+    with command("chain", *options, CACHE_OPENING="held") as server:
+        server.release("cache", times=2)
+        server.wait_for("search open", times=2)
+        server.stop("SIGHUP")
+        yield server
 
 
 def lifespans(server: Process, *, of: int) -> list[list[str]]:
@@ -133,11 +146,7 @@ def test_sighup_replaces_the_workers_one_after_the_other(command: Start) -> None
 
 def test_a_new_worker_that_does_not_start_up_closes(command: Start) -> None:
     """The restart ends, and the worker that was to be replaced keeps serving."""
-    options = ["--workers", "2", "--timeout-worker-healthcheck", "10"]
-    with command("chain", *options, CACHE_OPENING="held") as server:
-        server.release("cache", times=2)
-        server.wait_for("search open", times=2)
-        server.stop("SIGHUP")
+    with restarting(command, limit=10) as server:
         server.wait_for("pool closed")
         server.wait_for_output("New worker .* did not start up within 10 s")
         assert server.get("/async/").status == 200
@@ -149,11 +158,7 @@ def test_a_new_worker_that_does_not_start_up_closes(command: Start) -> None:
 
 def test_a_new_worker_that_ends_at_once_is_not_waited_for(command: Start) -> None:
     """The restart ends, the log says so, and the worker that was to be replaced keeps serving."""
-    options = ["--workers", "2", "--timeout-worker-healthcheck", "60"]
-    with command("chain", *options, CACHE_OPENING="held") as server:
-        server.release("cache", times=2)
-        server.wait_for("search open", times=2)
-        server.stop("SIGHUP")
+    with restarting(command, limit=60) as server:
         server.wait_for("cache held", times=3)
         server.stop_worker("SIGKILL", 2)
         server.wait_for_output("New worker .* ended with exit code -9. Worker .* keeps serving")
@@ -164,11 +169,7 @@ def test_a_new_worker_that_ends_at_once_is_not_waited_for(command: Start) -> Non
 
 def test_a_stop_during_a_restart_closes_the_new_worker(command: Start) -> None:
     """It does not wait until the new one has started up."""
-    options = ["--workers", "2", "--timeout-worker-healthcheck", "60"]
-    with command("chain", *options, CACHE_OPENING="held") as server:
-        server.release("cache", times=2)
-        server.wait_for("search open", times=2)
-        server.stop("SIGHUP")
+    with restarting(command, limit=60) as server:
         server.wait_for("cache held", times=3)
         server.stop("SIGTERM")
         assert server.wait() == 0

@@ -36,7 +36,10 @@ def call_handlers_in_thread(numbers: Iterable[int]) -> None:
 
 
 def has_heard(*numbers: int) -> bool:
-    """Return whether one of these OS signals has come, even if no handler has run yet."""
+    """Return whether one of these OS signals has come since the thread calls their handlers.
+
+    It is so as soon as the main thread runs, even if no handler has run yet.
+    """
     return not _heard.isdisjoint(numbers)
 
 
